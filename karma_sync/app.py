@@ -198,6 +198,7 @@ class App:
             BadInput: config.toml has another tag than the one that my teams know.
         """
         from karma_sync.service.sessions.choices import withhold_again
+        from karma_sync.service.sessions.withdrawal import unshare_again
         from karma_sync.service.setup import require_known_name
         from karma_sync.settings import Keep
 
@@ -210,6 +211,8 @@ class App:
         require_known_name(self.state, self.me, self.paths.settings)
         for session in withhold_again(self.state, self.work):
             self._limited(f"{session}, the database was older: it is withheld again")
+        for name in unshare_again(self.state, self.work):
+            self._limited(f"{name}, the database was older: it is unshared again")
 
     @cached_property
     def catalogue(self) -> "Catalogue":

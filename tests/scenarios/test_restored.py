@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from karma_sync.domain.team.direction import Direction
-from karma_sync.domain.team.subscription import Status
+from karma_sync.domain.team.subscription import Status, Subscription
 from tests.scenarios.test_machines import machine
 from tests.scenarios.test_schedules import RESTORES, declines, retracts, with_a_session
 from tests.support.harness import PROJECT
@@ -74,6 +74,28 @@ def test_what_another_machine_took_back_of_a_removed_one_goes(here: MemoryTown) 
 
     assert leader.peek(session.id) is None
     assert away.peek(session.id) is None
+
+
+@RESTORES
+def test_an_unshared_session_leaves_through_no_later_channel(
+    here: MemoryTown, restores: Callable[[Schedule, Player], None]
+) -> None:
+    schedule = with_a_session(here)
+    reader, _, author, _ = schedule.players
+    schedule.copy(author)
+    author.member.run("session", "unshare", schedule.written[0].session.id)
+    schedule.settle()
+    retracts(schedule, author)
+    schedule.settle()
+    restores(schedule, author)
+    if status_of(author, PROJECT) is Status.PAUSED:
+        author.move(PROJECT, Subscription.resume)
+    schedule.answer(author, PROJECT, "change", Direction.BOTH)
+    other = author.member.write_session("written since")
+    schedule.settle()
+
+    assert reader.member.holds(other)
+    assert reader.member.peek(schedule.written[0].session.id) is None
 
 
 def test_a_decline_that_nobody_heard_holds_against_a_policy(here: MemoryTown) -> None:

@@ -11,6 +11,7 @@ from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import BadInput, Conflict, NotFound
 from karma_sync.sending.ledger.closed_channels import closed_channels
+from karma_sync.sending.packaging.observations import SOURCE_ID
 from karma_sync.service.projects import all_answers
 from karma_sync.store import ledger, state
 from karma_sync.store.database import Database
@@ -124,6 +125,32 @@ def unshare(store: Database, unshared: Unshared) -> None:
     """
     with store.transaction() as tx:
         state.unshared.put(tx, unshared)
+
+
+def unshare_again(store: Database, work: Database) -> list[str]:
+    """Unshare again what the ledger records as withdrawn, and state.db does not know.
+
+    Then both state.db and intent.json are old backups. What was withdrawn through one channel must
+    not leave through another either. Returns the names of these sessions and agents, sorted.
+    """
+    newest: dict[tuple[str, str], Departed] = {}
+    with work.reading() as tx:
+        rows = [row for row in ledger.departed.all(tx) if row.session]
+    for row in sorted(rows, key=lambda row: max(row.revision, row.withdrawn)):
+        newest[row.agent, row.session] = row
+    with store.reading() as tx:
+        known = state.unshared.all(tx)
+    lost = [
+        Unshared(whose=Whose.AGENT, name=row.agent)
+        if row.session == SOURCE_ID
+        else Unshared(whose=Whose.SESSION, name=row.session)
+        for row in newest.values()
+        if row.withdrawn and not any(each.covers(row.agent, row.session) for each in known)
+    ]
+    if lost:
+        with store.transaction() as tx:
+            state.unshared.put(tx, *lost)
+    return sorted(each.name for each in lost)
 
 
 def left(store: Database) -> list[Departed]:

@@ -296,3 +296,38 @@ def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
     assert sent.filtered(rows, to=ALICE) == []
     assert len(sent.filtered(rows, to=BOB)) == 2
     store.close()
+
+
+LIFTED = Unshared(whose=Whose.SESSION, name="s1", lifted=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "known", "again"),
+    [
+        ([departed("s1", withdrawn=7)], [], [Unshared(whose=Whose.SESSION, name="s1")]),
+        ([departed("s1")], [], []),
+        ([departed("s1", withdrawn=7), departed("s1", folder="later", revision=9)], [], []),
+        ([departed("s1", withdrawn=7)], [LIFTED], []),
+        ([departed("s1", withdrawn=7)], [Unshared(whose=Whose.AGENT, name="claude-code")], []),
+        ([departed("", withdrawn=7)], [], []),
+        (
+            [departed("observations", agent="engram", withdrawn=7)],
+            [],
+            [Unshared(whose=Whose.AGENT, name="engram")],
+        ),
+    ],
+)
+def test_what_the_ledger_knows_as_withdrawn_is_unshared_again(
+    tmp_path: Path, rows: list[Departed], known: list[Unshared], again: list[Unshared]
+) -> None:
+    store, states = work.open_work(tmp_path / "work.db"), state.open_state(tmp_path / "state.db")
+    with store.transaction() as tx:
+        ledger.departed.put(tx, *rows)
+    with states.transaction() as tx:
+        state.unshared.put(tx, *known)
+
+    assert withdrawal.unshare_again(states, store) == [each.name for each in again]
+    with states.reading() as tx:
+        assert state.unshared.all(tx) == [*known, *again]
+    states.close()
+    store.close()
