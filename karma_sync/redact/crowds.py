@@ -1,5 +1,6 @@
 """Leaves out hits because of which the same text would be searched again."""
 
+import re
 from collections.abc import Sequence
 
 from karma_sync.redact.codings import Coding
@@ -10,7 +11,8 @@ from karma_sync.redact.stretches import FARTHEST
 _FEW = 32  # hits: fewer are searched as fast
 _NEAR = 512  # bytes: less than what is searched on both sides of two hits with a reach
 _NOWHERE = -1
-_LINE_ENDS = (b"\n", b"\\n", b"\\u")  # and what may be one once it is unescaped, however often
+# A line's end, and what may be one once it is unescaped, however often; a colour code is none.
+_LINE_END = re.compile(rb"\n|\\n|\\u(?!001[bB])")
 
 
 class _Crowd:
@@ -32,10 +34,8 @@ class _Crowd:
 def _line_end(text: bytes, place: int) -> int:
     """How far a crowd may go in a line from this place on."""
     stop = place + _NEAR
-    for sign in _LINE_ENDS:
-        found = text.find(sign, place, stop)
-        stop = stop if found < 0 else found
-    return stop
+    end = _LINE_END.search(text, place, stop)
+    return stop if end is None else end.start()
 
 
 def thinned(text: bytes, hits: Sequence[NeedHit], kinds: Sequence[NeedKind]) -> Sequence[NeedHit]:

@@ -26,6 +26,7 @@ PIECES = (
     b"\\\\n",
     b'\\"',
     b"\\u000a",
+    b"\\u001b[0m",
     b"\\",
     b" ",
     b"ab",
@@ -103,3 +104,10 @@ def test_a_hit_counts_behind_escapes_only_if_some_are_near() -> None:
     coded = NeedHit(59_001, (2,))
 
     assert beside_escapes(text, [*hits, coded], KINDS) == [*hits[1:3], coded]
+
+
+def test_a_colour_code_ends_no_line_so_that_hits_beside_it_are_one_crowd() -> None:
+    word = b"\\u001b[31mtoken\\u001b[0m "
+    hits = [NeedHit(at * len(word) + 14, (0,)) for at in range(100)]
+
+    assert len(thinned(word * 100, hits, KINDS)) < 20
