@@ -8,7 +8,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple
 
 from karma_sync.redact.codings import (
@@ -171,10 +170,7 @@ class Gates:
             return (CandidateLine(a, b, self.hits(text[a:b])) for a, b in lines if a < b)
         coloured = coloured_lines(text)
         found = self._lines_with_needs(text, self._hits_outside(text, kept), dict(coloured))
-        if not coloured:
-            return found
-        both = heapq.merge(found, self._coloured_lines(text, coloured), key=_start)
-        return (next(same) for _, same in groupby(both, key=_start))
+        return self._with_coloured(text, found, coloured) if coloured else found
 
     def _lines_with_needs(
         self, text: bytes, hits: Sequence[NeedHit], coloured: Mapping[int, int]
@@ -190,11 +186,15 @@ class Gates:
         if found:
             yield CandidateLine(start, end, found, start in coloured)
 
-    def _coloured_lines(self, text: bytes, coloured: Sequence[Stretch]) -> Iterator[CandidateLine]:
-        """The lines with colour codes that hold a need once these are left out."""
-        for start, end in coloured:
-            if self.hits(plain(text[start:end])):
-                yield CandidateLine(start, end, [])
+    def _with_coloured(
+        self, text: bytes, found: Iterator[CandidateLine], coloured: Sequence[Stretch]
+    ) -> Iterator[CandidateLine]:
+        """These lines, and those with colour codes that hold a need once these are left out."""
+        others = (CandidateLine(start, end, []) for start, end in coloured)
+        for _, same in groupby(heapq.merge(found, others, key=_start), key=_start):
+            line = next(same)
+            if line.hits or self.hits(plain(text[line.start : line.end])):
+                yield line
 
     def hides_behind_colours(self, text: bytes) -> bool:
         """Whether the text has colour codes, and holds a need once they are left out."""
@@ -255,10 +255,14 @@ def _start(line: CandidateLine) -> int:
 
 def _grouped(ends: Sequence[tuple[int, int]]) -> list[NeedHit]:
     """The hits of needs that end at these places, in order."""
-    return [
-        NeedHit(place, tuple(need for _, need in same))
-        for place, same in groupby(ends, key=itemgetter(0))
-    ]
+    hits, last = list[NeedHit](), -1
+    for place, need in ends:
+        if place == last:
+            hits[-1] = NeedHit(place, (*hits[-1].needs, need))
+        else:
+            hits.append(NeedHit(place, (need,)))
+            last = place
+    return hits
 
 
 def _place(hit: NeedHit) -> int:

@@ -96,9 +96,7 @@ class Records:
         near = self._scanner.near(record)
         told = self._hits_tell_all(record, coloured)
         found: Iterable[_Searched] = (
-            self._counting(record, hits, valid)
-            if told
-            else ((group, None) for group in Strings(record, valid).groups())
+            self._counting(record, hits, valid) if told else _every_group(record, hits, valid)
         )
         for turn in range(PASSES + 1):
             pieces, at, size = list[bytes](), 0, 0
@@ -158,6 +156,18 @@ class Records:
         span = self._scanner.whole(record)
         self._cuts[self._scanner.name(span)] += 1
         return self._scanner.marker(span) + record[len(record.rstrip(b"\r\n")) :]
+
+
+def _every_group(record: bytes, hits: Sequence[NeedHit], valid: bool) -> Iterator[_Searched]:
+    """All groups of strings of a record with these hits, with their own where these tell them."""
+    at = 0
+    for group in Strings(record, valid).groups():
+        while at < len(hits) and hits[at].place < group.start:
+            at += 1
+        last = at
+        while last < len(hits) and hits[last].place < group.end + _TAIL:
+            last += 1
+        yield group, group.own(hits[at:last]) if valid else None
 
 
 def _groups_with(

@@ -83,3 +83,10 @@ def test_a_coded_text_is_searched_once_however_often_it_is_escaped(name: str) ->
     plain, escaped = record(text), record(PRINTED["in JSON in JSON"](text))
 
     assert scanned(REDACTOR, escaped) < 1.5 * scanned(REDACTOR, plain)
+
+
+def test_the_needs_of_a_coloured_record_are_searched_once_as_it_is_written() -> None:
+    form = next(form for form in kinds()["names without values"] if "in colours" in form.name)
+    line = record(form.text(6_000))
+
+    assert scanned(REDACTOR, line) < 4.5 * len(line)
