@@ -25,7 +25,6 @@ from karma_sync.redact.matching.value_checks import is_key
 from karma_sync.redact.rule_matcher import Allowed, RuleGroup, RuleMatcher, Span
 from karma_sync.redact.spans import distinct, merged, not_too_many, without_bare_markers
 from karma_sync.redact.stretches import (
-    Around,
     Stretch,
     escaped_lines_around,
     joined,
@@ -259,8 +258,11 @@ class Scanner:
         if reasons.hidden:
             return joined(lines_around(text, reasons.places))  # an escape never spans lines
         # escapes make a text at most twice as long at each level, but for \u
-        farthest = ((place, 2 * reaches[needs]) for place, needs in reasons.hits)
-        around = united(Around(max(0, place - far), place + far) for place, far in farthest)
+        farthest = {needs: 2 * reach for needs, reach in reaches.items()}
+        around = united(
+            (max(0, place - farthest[needs]), place + farthest[needs])
+            for place, needs in reasons.hits
+        )
         return joined(
             (start, end)
             for start, end in escaped_lines_around(text, around)

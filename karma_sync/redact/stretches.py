@@ -1,6 +1,7 @@
 """Finds the lines around places in a text, as it is written and with its escapes undone."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -23,18 +24,18 @@ class Around(NamedTuple):
     high: int
 
 
-def united(arounds: Iterable[Around]) -> Iterator[Around]:
-    """The same in order, those that overlap as one."""
-    last: Around | None = None
-    for around in sorted(arounds):
-        if last is not None and around.low <= last.high:
-            last = Around(last.low, max(last.high, around.high))
+def united(stretches: Iterable[Stretch]) -> Iterator[Around]:
+    """What must be searched around all places, in order; what overlaps is one."""
+    first, last = -1, -1
+    for low, high in sorted(stretches):
+        if low <= last:
+            last = max(last, high)
             continue
-        if last is not None:
-            yield last
-        last = around
-    if last is not None:
-        yield last
+        if last >= 0:
+            yield Around(first, last)
+        first, last = low, high
+    if last >= 0:
+        yield Around(first, last)
 
 
 def line_around(text: bytes, at: int, place: int) -> Stretch:
@@ -62,7 +63,10 @@ def regions(text: bytes, places: Sequence[int], reach: int) -> list[Stretch]:
     found: list[Stretch] = []
     searched = -1  # what lies up to here needs no other stretch
     unbroken = 0  # no line ends between the last place and here
-    for place in places:
+    at = 0
+    while at < len(places):
+        place = places[at]
+        at += 1
         low, high = max(0, place - reach), min(len(text), place + reach)
         if high <= searched:
             continue
@@ -76,6 +80,8 @@ def regions(text: bytes, places: Sequence[int], reach: int) -> list[Stretch]:
             blank = _BLANK.search(text, min(len(text), high + _AFTER))
             end = len(text) if blank is None else blank.start()
             searched = end - _AFTER
+            # of the next places, which are in this stretch, the last tells how far it goes
+            at = max(at, bisect_right(places, high + _AFTER, lo=at) - 1)
         _add(found, max(0, start - 1), min(len(text), end + 1))
     return found
 
