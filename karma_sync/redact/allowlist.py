@@ -24,6 +24,8 @@ class AllowList:
 
     def __call__(self, secret: bytes) -> bool:
         """Whether this value is exempt."""
+        if not self.values and not self.patterns:  # asked for every value that is found
+            return False
         if secret in self._encoded:
             return True
         return any(pattern.match(secret) is not None for pattern in self._compiled)

@@ -68,6 +68,7 @@ class RuleMatcher:
         groups = {name.decode(): at for name, at in self._pattern.groupindex.items()}
         first = min(1, self._pattern.groups)
         self._secrets = [at for name, at in groups.items() if name.startswith("secret")] or [first]
+        self._only = self._secrets[0] if len(self._secrets) == 1 and not rule.groups else None
         self._names = [at for name, at in groups.items() if name.startswith("name")]
 
     def may_find_in(self, part: bytes) -> bool:
@@ -107,7 +108,7 @@ class RuleMatcher:
         while match := search(text, at, end):
             first, last = match[0]
             effort.spend(last - at)
-            secret = match[self._group(match)]
+            secret = match[self._group(match) if self._only is None else self._only]
             if last == tried:
                 again += last - first
             else:
@@ -128,8 +129,6 @@ class RuleMatcher:
         if self._rule.groups:
             filled = (g for g in self._rule.groups if match[g][0] < match[g][1])
             return next(filled, 0)
-        if len(self._secrets) == 1:
-            return self._secrets[0]
         return next((group for group in self._secrets if match[group][0] >= 0), 0)
 
     def _end(self, text: bytes, at: int, end: int, effort: Effort) -> int:
@@ -151,7 +150,7 @@ class RuleMatcher:
         check = self._rule.check
         if check is None:
             return True
-        name = next((text[slice(*match[n])] for n in self._names if match[n][0] >= 0), b"")
+        name = self._name(text, match)
         judged = effort.values.get(value)
         if judged is None:
             judged = effort.values[value] = JudgedValue(value)
@@ -160,6 +159,13 @@ class RuleMatcher:
             effort.spend(len(value))
             verdict = judged.verdicts[check, name] = check(name, judged)
         return verdict
+
+    def _name(self, text: bytes, match: Spans) -> bytes:
+        for group in self._names:
+            start, end = match[group]
+            if start >= 0:
+                return text[start:end]
+        return b""
 
 
 class RuleGroup:
