@@ -9,7 +9,7 @@ from karma_sync.mesh.health.recovery import Recovery
 from karma_sync.runtime.timing import utc_now
 from karma_sync.store.world import read_world
 from karma_sync.syncthing.home import folders, restrict
-from karma_sync.team.departures import Parting
+from karma_sync.team.parting import Parting
 
 
 def before_start(app: App, recovery: Recovery) -> None:

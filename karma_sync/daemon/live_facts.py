@@ -9,7 +9,7 @@ from karma_sync.mesh.greetings import Greetings
 from karma_sync.mesh.health.recovery import Recovery
 from karma_sync.mesh.inbox_offers import InboxOffers
 from karma_sync.mesh.quotas import Quotas
-from karma_sync.team.departures import Parting
+from karma_sync.team.parting import Parting
 
 
 @dataclass(frozen=True)

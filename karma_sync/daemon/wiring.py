@@ -84,8 +84,8 @@ from karma_sync.syncthing.process import SyncthingProcess, free_port, require_fr
 from karma_sync.syncthing.program import find_program
 from karma_sync.syncthing.wire import FolderStatus
 from karma_sync.team.context import TeamContext
-from karma_sync.team.departures import Parting
 from karma_sync.team.exchange import DocumentExchange
+from karma_sync.team.parting import Parting
 from karma_sync.team.receipts import ReceiptHooks, Receipts
 
 log = logging.getLogger(__name__)

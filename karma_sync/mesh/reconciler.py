@@ -57,7 +57,7 @@ from karma_sync.syncthing.configuration import (
 )
 from karma_sync.syncthing.rescan import Rescan
 from karma_sync.syncthing.wire import PendingDevice, PendingFolder
-from karma_sync.team import departures
+from karma_sync.team import departures, parting
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import folder as metadata
 from karma_sync.team.documents.door_folder import DoorFolder
@@ -187,7 +187,7 @@ class Reconciler:
             [Visitor(d.id, d.name, d.address) for d in devices],
             [(f.id, f.offered_by) for f in folders],
         )
-        parted = departures.parted(all_teams, formers, self._context.now() - _PARTED_FOR)
+        parted = parting.parted(all_teams, formers, self._context.now() - _PARTED_FOR)
         contacts = {contact.device for contact in known} | parted | heard
         for device in _crowd(devices, heard):
             self._syncthing.dismiss_device(device)
@@ -333,7 +333,7 @@ def leftovers(paths: Paths, world: World) -> list[str]:
     is_open = {channel.id for channel in (*outboxes(world), *inboxes(world))}
     is_open |= {folder for folder, _ in world.doors}
     is_open |= {notice.folder for notice in world.notices}
-    gone = departures.leftover_metadata(world.teams, world.former)
+    gone = parting.leftover_metadata(world.teams, world.former)
     gone -= {folder for folder, _ in world.fetching}
     found = (path.name for path in paths.folders.iterdir() if FOLDER_ID.fullmatch(path.name))
     closed = (n for n in found if n not in is_open and (n in gone or not is_metadata_folder(n)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from karma_sync.agents.record_choice import WithheldRecords
 from karma_sync.domain import limits
 from karma_sync.domain.access import AccessScope
+from karma_sync.domain.events import EventFilter, EventType
 from karma_sync.domain.mesh.channels import (
     Channel,
     World,
@@ -26,6 +27,7 @@ from karma_sync.sending.ledger.closed_channels import Ended, closed_channels
 from karma_sync.sending.ledger.recalls import CalledBack, called_back, withdrawal_of
 from karma_sync.service import invitations, projects
 from karma_sync.service.status_model import (
+    NewLeader,
     Peer,
     ProjectStatus,
     ReceiverStatus,
@@ -38,10 +40,11 @@ from karma_sync.service.status_model import (
 )
 from karma_sync.service.teams import personal_ids
 from karma_sync.store import events, ledger, library, readable, state, work
+from karma_sync.store.database import Transaction
 from karma_sync.store.world import active_pause, read_world
 from karma_sync.team.documents.stored import digest_of, receipts_for
 
-_REMOVED_LATELY = timedelta(days=30)
+_LATELY = timedelta(days=30)
 
 
 def silent_days(now: datetime, answered: Iterable[datetime]) -> int:
@@ -69,6 +72,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         faults += [(large.folder, large.why) for large in work.too_large.all(tx)]
         transfers = {(t.folder, t.device): t for t in work.transfers.all(tx)}
         last_error = events.last_bad(tx)
+        taken_over = _taken_over(tx, world, now)
         is_over = last_error is not None and events.is_over(tx, last_error)
     closed = closed_channels(stores.state, stores.work, world)
     is_up = running and SYNCTHING not in dict(faults)
@@ -86,10 +90,21 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         silent=_silent(look, now),
         last_error=last_error,
         last_error_over=is_over,
-        removed=[
-            (f.name, f.at) for f in formers if f.how is How.REMOVED and now - f.at < _REMOVED_LATELY
-        ],
+        removed=[(f.name, f.at) for f in formers if f.how is How.REMOVED and now - f.at < _LATELY],
+        taken_over=taken_over,
     )
+
+
+def _taken_over(tx: Transaction, world: World, now: datetime) -> list[NewLeader]:
+    """The teams that a successor took over lately, and leads still, by the events in work.db."""
+    lately = EventFilter(types=(EventType.LEADER_TAKEN_OVER,), since=now - _LATELY)
+    known = {event.subject: event.at for event in events.after(tx, 0, lately)}
+    found = []
+    for team in world.teams if known else ():
+        leads = team.member(team.leader)
+        if leads and leads.key != world.key and leads.tag in known:
+            found.append(NewLeader(team.name, leads.tag, known[leads.tag]))
+    return found
 
 
 @dataclass(frozen=True)

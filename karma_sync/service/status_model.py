@@ -154,6 +154,15 @@ class ProjectStatus:
 
 
 @dataclass(frozen=True)
+class NewLeader:
+    """A team that a successor leads since it took over; `by` is its tag, `at` is UTC."""
+
+    team: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class StatusReport:
     """Everything that `karma-sync status` shows.
 
@@ -166,6 +175,7 @@ class StatusReport:
     - `personal` are the ids of the teams of my own machines.
     - `starting` if a daemon holds the lock but is not up: it starts or stops.
     - `removed` are the names of the teams from which I was removed lately, and when.
+    - `taken_over` are the teams that a successor took over lately.
     """
 
     peers: list[Peer]
@@ -183,6 +193,7 @@ class StatusReport:
     starting: bool = False
     personal: Collection[str] = ()
     removed: Sequence[tuple[str, datetime]] = ()
+    taken_over: Sequence[NewLeader] = ()
 
     def stuck(self, running: bool) -> list[str]:
         """Problems that do not end by themselves, one text each."""

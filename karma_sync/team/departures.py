@@ -6,7 +6,7 @@ verifies the notice, leaves, and puts a signed acknowledgement into the folder, 
 document: what it took back before it knew reaches the others in no other way.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -41,7 +41,6 @@ NOTICE, ACKNOWLEDGED, LAST = "removal.json", "acknowledged.json", "last.json"
 IGNORES = f"!/{NOTICE}\n!/{ACKNOWLEDGED}\n!/{LAST}\n*\n"
 
 _KEPT_AFTER_LEAVING = timedelta(days=7)
-_PARTING_S = 15 * 60.0
 _TRIED_FOR = timedelta(days=7)  # after that, nobody reads the document of a member who left
 _OFFERED_FOR = timedelta(hours=24)  # so that every member gets the acknowledgement
 _REFUSED_FOR = timedelta(hours=1)  # a notice that counts may come to the place of one that does not
@@ -141,34 +140,6 @@ def _remember(tx: Transaction, team: Team, me: str, end: _End) -> None:
         retracted=end.retracted,
     )
     state.formers.put(tx, former)
-
-
-class Parting:
-    """Remembers which members just left: for a while they still get the team's documents.
-
-    So a member that leaves sees that the others know it, and can end its side.
-    """
-
-    def __init__(self, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
-        self._now = now
-        self._monotonic = monotonic
-        self._since: dict[tuple[str, str], float] = {}
-
-    def of(self, teams: Iterable[Team], me: str) -> frozenset[tuple[str, str]]:
-        """The (team, key) of the members who left in the last 15 minutes that this daemon ran."""
-        recent = (self._now() - timedelta(days=1)).timestamp() * 1000
-        found = {
-            (team.id, gone.key)
-            for team in teams
-            for gone in team.removed
-            if team.anybody(me)
-            and gone.removal
-            and gone.removal.how is How.LEFT
-            and gone.removal.at > recent
-        }
-        now = self._monotonic()
-        self._since = {key: self._since.get(key, now) for key in found}
-        return frozenset(key for key, since in self._since.items() if now - since < _PARTING_S)
 
 
 class Departures:
@@ -396,21 +367,3 @@ def my_removal_folders(teams: Iterable[Team], me: str) -> dict[str, Team]:
         if mine:
             found[removal_folder(team.id, me, mine.incarnation)] = team
     return found
-
-
-def leftover_metadata(teams: Iterable[Team], formers: Iterable[str]) -> set[str]:
-    """The ids of metadata folders of teams that I left."""
-    return {metadata_folder(t) for t in formers} - {metadata_folder(t.id) for t in teams}
-
-
-def parted(
-    teams: Iterable[Team], formers: Iterable[state.Former], since: datetime
-) -> frozenset[str]:
-    """The devices of those with whom I shared a team until lately: I left it, or they did.
-
-    Their machines may still try to connect, to say or to hear just that.
-    """
-    since_ms = since.timestamp() * 1000
-    left = {d for former in formers if former.at > since for d in former.devices}
-    gone = (m for team in teams for m in team.removed if m.removal and m.removal.at > since_ms)
-    return frozenset(left | {member.device for member in gone})

@@ -141,3 +141,7 @@ def test_a_removal_that_a_takeover_undoes_leaves_the_member_as_it_was(
     ]
     assert statuses(leader, member) == {Status.ACCEPTED}
     assert member.member.holds(session)
+    assert f"{successor.me.tag} took over backend" in leader.member.run("status").out
+    (told,) = leader.member.json("status")["taken_over"]
+    assert (told["team"], told["by"]) == ("backend", successor.me.tag)
+    assert "took over" not in successor.member.run("status").out

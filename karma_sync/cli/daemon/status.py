@@ -112,6 +112,7 @@ def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
         packaging=_about(found.packaging),
         silent_days=found.silent,
         removed_from=[{"team": name, "at": at} for name, at in found.removed],
+        taken_over=[asdict(each) for each in found.taken_over],
         archive=_archive(found.archive),
         withdrawn_parents=[_orphan(each) for each in found.orphans],
         faults=found.faults,

@@ -140,6 +140,9 @@ def _waiting_lines(found: "StatusReport") -> list[Line]:
     ]
     lines += [f"no invitation from {each.name} has arrived yet" for each in found.inbox.awaited]
     lines += [f"you were removed from {name} {ago(at)}" for name, at in found.removed]
+    lines += [
+        f"{each.by} took over {each.team} {ago(each.at)}, and leads it" for each in found.taken_over
+    ]
     return [Line(line, Tone.WAITS) for line in lines]
 
 

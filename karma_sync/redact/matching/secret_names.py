@@ -51,12 +51,18 @@ _OPEN_KEYS = words(
 )
 # The rest of a JSON escape before a name, as of a newline.
 _ESCAPE = re.compile(rb"\A(?:u[0-9a-f]{4}|[nrt]-+)")
+_SETTING = re.compile(rb"(?:[A-Z][A-Z0-9]*_)*(?:SECRET|TOKEN|PRIVATE_?KEY|API_?KEY)=?")
 _PARTS = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 def bare(name: bytes) -> bytes:
     """The name without the escape before it and the dashes and dots around it."""
     return _ESCAPE.sub(b"", name).strip(b"-_.")
+
+
+def is_setting(name: bytes) -> bool:
+    """Whether a setting of a program for a secret has this name, such as CLIENT_SECRET."""
+    return _SETTING.fullmatch(bare(name)) is not None
 
 
 @lru_cache(maxsize=4096)

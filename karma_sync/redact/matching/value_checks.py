@@ -13,7 +13,7 @@ from karma_sync.redact.matching.harmless_words import HARMLESS, STANDING_FOR
 from karma_sync.redact.matching.judged_value import asked_once
 from karma_sync.redact.matching.patterns import compiled
 from karma_sync.redact.matching.references import PLACEHOLDER, REFERENCE
-from karma_sync.redact.matching.secret_names import NameKind, bare, kind_of_name
+from karma_sync.redact.matching.secret_names import NameKind, bare, is_setting, kind_of_name
 
 # Sizes are in bytes.
 KEY_SIZE = 8  # a shorter token or key gives no access by itself
@@ -68,7 +68,6 @@ _PHRASE = re.compile(rb"[A-Za-z]{2,}(?:-[A-Za-z]{2,}){2,}[0-9]*")
 _MAIL = re.compile(rb"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHRASE_JOINTS = 3  # a name of code has fewer
 _ENVIRONMENT = re.compile(rb"[A-Z][A-Z0-9_]+")
-_SETTING = re.compile(rb"(?:[A-Z][A-Z0-9]*_)*(?:SECRET|TOKEN|PRIVATE_?KEY|API_?KEY)")
 _PATH = re.compile(rb"(?:\.{0,2}|~|[A-Za-z]:)[/\\][\w.@ -]+(?:[/\\]|$)|[A-Za-z][A-Za-z0-9+.-]*://")
 _BLANK = re.compile(rb"[\x00-\x20]")
 _NOT_PRINTED = re.compile(rb"[\x00-\x20\x7f-\xff]")
@@ -219,20 +218,10 @@ def is_assigned_secret(name: bytes, value: bytes) -> bool:
     if kind is NameKind.KEY:
         if is_key(value):
             return not _is_encrypted(name, value)
-        return _tells_secret(name) and _is_literal_key(name, value)
+        # behind a setting's name a word counts too, if it stands in no list of names
+        told = len(value) >= KEY_SIZE and len(set(value)) > DISTINCT and b"|" not in value
+        return is_setting(name) and told and is_password(value) and not _repeats(name, value)
     return kind is NameKind.UNSURE and is_key(value, UNSURE_SIZE)
-
-
-def _tells_secret(name: bytes) -> bool:
-    """A setting's name for a secret, such as CLIENT_SECRET: no name of code, nor of a position."""
-    return _SETTING.fullmatch(bare(name.removesuffix(b"="))) is not None
-
-
-def _is_literal_key(name: bytes, value: bytes) -> bool:
-    """What a person chose for a secret: a word, or several, that no code or form puts there."""
-    if len(value) < KEY_SIZE or b"|" in value or _repeats(name, value):
-        return False
-    return is_password(value) and len(set(value)) > DISTINCT
 
 
 def _repeats(name: bytes, value: bytes) -> bool:
@@ -244,7 +233,7 @@ def _repeats(name: bytes, value: bytes) -> bool:
 
 def is_line_value(name: bytes, value: bytes) -> bool:
     """The same for a line `name: value` without quotes, where the value may be a type."""
-    told = kind_of_name(name) is NameKind.PASSWORD or _tells_secret(name)
+    told = kind_of_name(name) is NameKind.PASSWORD or is_setting(name)
     if told and is_variable(value):
         # a plain word is literal in YAML, a type begins with a capital letter or is known
         long = len(value) >= KEY_SIZE or _has_digit(value)
