@@ -25,8 +25,8 @@ from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import state
 from karma_sync.syncthing.client import SyncthingClient
 from karma_sync.syncthing.greeting import greet
+from karma_sync.team.documents.answers import member_document
 from karma_sync.team.documents.folder import MetadataFolder
-from karma_sync.team.documents.models import member_document
 from karma_sync.team.documents.stored import MEMBER
 
 _MEMBERS, _PROJECTS, _CYCLES = 10, 5, 20

@@ -15,8 +15,8 @@ from karma_sync.domain.team.team import Team
 from karma_sync.paths import metadata_folder
 from karma_sync.signing import PayloadType, SigningKey
 from karma_sync.store import state
+from karma_sync.team.documents.answers import member_document
 from karma_sync.team.documents.folder import MetadataFolder
-from karma_sync.team.documents.models import member_document
 from karma_sync.team.documents.receipt import Receipt
 from karma_sync.team.documents.stored import MEMBER, RECEIPT
 from tests.support.memory_town import MemoryMember, MemoryTown

@@ -11,10 +11,8 @@ from karma_sync.daemon.wiring import Parts, archive_schedule
 from karma_sync.domain.mesh.channels import (
     World,
     inboxes,
-    kept_channels,
     open_outboxes,
     outboxes,
-    purged,
     wanted_kinds,
 )
 from karma_sync.errors import Conflict, KarmaError
@@ -118,9 +116,7 @@ class Duties:
         if world is None:
             return None
         receiver, arrivals = parts.receiver, self._requests.arrivals
-        receiver.forget_all_but(kept_channels(world))
-        receiver.forget_received(purged(world))
-        receiver.forget_unwanted()
+        receiver.forget(world)
         for name in receiver.try_again():
             arrivals.add(name, ALL)
         while not self._is_stopping and (arrived := arrivals.take()):

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from karma_sync.agents.claude.gathering import read_facts
@@ -63,6 +64,7 @@ from karma_sync.runtime.problems import REDACTION, Problems
 from karma_sync.runtime.timing import now_ms, utc_now
 from karma_sync.sending.eligibility import KnownRoots
 from karma_sync.sending.held_back import HeldBack
+from karma_sync.sending.ledger.taken_back import note_taken_back
 from karma_sync.sending.packaging.packager import Packager
 from karma_sync.sending.queue import SendQueue
 from karma_sync.sending.recall import Recaller
@@ -204,7 +206,8 @@ def wire(app: App, foundation: Foundation) -> Parts:
 
     packager = Packager(_redactor(app), app.key, app.work, now_ms)
     observing = observation_sender(app, packager)
-    hooks = SenderHooks(client.scan, problems, signals.packaged, observing)
+    noted = partial(note_taken_back, app.state, app.work)
+    hooks = SenderHooks(client.scan, problems, signals.packaged, observing, noted)
     sender = _sender(app, packager, hooks)
     queue = SendQueue(sender.left)
     scheduler = _scheduler(app, foundation, sender, queue, receipts)

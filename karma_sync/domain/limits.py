@@ -20,6 +20,8 @@ SUCCESSORS = 8
 TERMS = 50
 NOTICE_CHARS = 2_000  # of the signed notice to a removed member
 PROPOSALS = 20
+# Items that one member's document names as taken back, of all of its answers.
+RETRACTED = 1_000
 MACHINES = 20  # other machines of one person, that a member names
 ALIASES = 8
 IDENTITY_CHARS = 300

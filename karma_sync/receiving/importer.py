@@ -23,7 +23,7 @@ from karma_sync.channel.layout import (
     retraction_name,
 )
 from karma_sync.domain import limits
-from karma_sync.domain.mesh.channels import Channel, Kept
+from karma_sync.domain.mesh.channels import Channel, Kept, TakenBack
 from karma_sync.domain.session.manifest import Manifest, Retraction, SetAside
 from karma_sync.domain.session.profile import ItemKind
 from karma_sync.domain.value import Verified
@@ -217,9 +217,15 @@ class Importer:
 
         `kept` names the channels whose items of that member stay.
         """
+        return self._forget(lambda tx: library.drop_all_but(tx, kept))
+
+    def forget_taken_back(self, gone: TakenBack) -> int:
+        """Delete single items that a member took back; returns the number of them."""
         with self._store.transaction() as tx:
-            dropped = library.drop_all_but(tx, kept)
-            self._drop_channels(tx, dropped)
+            found = library.taken_back(tx, gone)
+            for folder, item, _ in found:
+                self._index.drop(tx, folder, item)
+            dropped = [library.drop_item(tx, *each) for each in found]
         self._delete(dropped)
         return len(dropped)
 
@@ -228,18 +234,19 @@ class Importer:
 
         `me` is my tag.
         """
-        with self._store.transaction() as tx:
-            dropped = library.drop_received(tx, team, project, me)
-            self._drop_channels(tx, dropped)
-        self._delete(dropped)
-        return len(dropped)
+        return self._forget(lambda tx: library.drop_received(tx, team, project, me))
 
     def forget_channel(self, folder: str) -> None:
         """Delete everything that came through one channel from disk, library and database."""
+        self._forget(lambda tx: library.drop_folder(tx, folder))
+
+    def _forget(self, drop: Callable[[Transaction], list[library.Dropped]]) -> int:
         with self._store.transaction() as tx:
-            dropped = library.drop_folder(tx, folder)
-            self._drop_channels(tx, dropped)
+            dropped = drop(tx)
+            for folder in {each.folder for each in dropped}:
+                self._index.drop_channel(tx, folder)
         self._delete(dropped)
+        return len(dropped)
 
     def complete_index(self) -> bool:
         """Index some of what can be read but not yet be found; whether anything is left."""
@@ -264,10 +271,6 @@ class Importer:
         with self._store.transaction() as tx:
             search_index.remove_rests(tx)
         return True
-
-    def _drop_channels(self, tx: Transaction, dropped: Iterable[library.Dropped]) -> None:
-        for folder in {each.folder for each in dropped}:
-            self._index.drop_channel(tx, folder)
 
     def _delete(self, dropped: Iterable[library.Dropped]) -> None:
         for item in dropped:

@@ -14,11 +14,12 @@ from pathlib import Path
 from karma_sync.channel.inbox import Inbox
 from karma_sync.channel.layout import CHUNK_NAME, ITEM_NAME, ITEMS, RETRACTION_NAME
 from karma_sync.domain.events import Topic
-from karma_sync.domain.mesh.channels import Channel, Kept
+from karma_sync.domain.mesh.channels import Channel, World
 from karma_sync.domain.session.manifest import SetAside
 from karma_sync.domain.session.profile import ItemKind
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.errors import DatabaseUnusable, Unverified
+from karma_sync.receiving.forgetting import Forgetting
 from karma_sync.receiving.importer import Importer, MissingChunks, Withdrawn
 from karma_sync.receiving.item_news import ItemNews
 from karma_sync.receiving.stray_chunks import StrayChunks
@@ -115,8 +116,7 @@ class Receiver:
         self._refused = hooks.refused
         self._rests = hooks.rests
         self._channels: dict[str, _Watched] = {}
-        self._kept_channels: set[Kept] = set()
-        self._purged: set[tuple[str, str]] = set()
+        self._forgetting = Forgetting(importer, event_log, me.tag)
         self._to_retry: set[str] = set()
         self._retry = Retry()
 
@@ -149,26 +149,12 @@ class Receiver:
             new.append(name)
         return new
 
-    def forget_all_but(self, kept: Collection[Kept]) -> None:
-        """Delete what members took back: everything that came through other channels than these."""
-        for each in set(kept) - self._kept_channels:
-            count = self._importer.forget_all_but(each)
-            if count:
-                why = f"{count} sessions of {each.project}"
-                self._event_log.record(
-                    "withdrawn", each.member, why, Topic(project=each.project, actor=each.member)
-                )
-        self._kept_channels = set(kept)
+    def forget(self, world: World) -> None:
+        """Delete what is not to be here any more."""
+        self._forgetting.run(world)
+        self._forget_unwanted()
 
-    def forget_received(self, places: Collection[tuple[str, str]]) -> None:
-        """Delete what others sent in these teams, as (team, ""), or for these (team, project)."""
-        for team, project in set(places) - self._purged:
-            if count := self._importer.forget_received(team, project, self._me.tag):
-                why = f"{count} sessions of {project or 'a former team'}"
-                self._event_log.record("purged", self._me.tag, why)
-        self._purged = set(places)
-
-    def forget_unwanted(self) -> None:
+    def _forget_unwanted(self) -> None:
         """Delete what came through channels of which nothing is wanted any more.
 
         The files stay in the channels' folders, for the other members; once it is wanted again,

@@ -30,6 +30,7 @@ from karma_sync.sending.held_back import HeldBack
 from karma_sync.sending.observations import ObservationSender
 from karma_sync.sending.packaging.packager import Packager, all_or_nothing
 from karma_sync.sending.recall import Recaller
+from karma_sync.sending.send_result import SendResult
 from karma_sync.store.work import Stays
 from karma_sync.syncthing.rescan import Rescan, Scan
 
@@ -44,29 +45,14 @@ class SenderHooks:
 
     `scan` has Syncthing rescan the files that were written. `packaged` gets the channel and the
     name of each item file that is in its place. `observations` sends those; None if nobody does.
+    `taken_back` gets each channel in which something was withdrawn, or is shared again.
     """
 
     scan: Scan
     problems: Problems
     packaged: Callable[[Channel, str], None] = lambda channel, item: None
     observations: ObservationSender | None = None
-
-
-@dataclass(frozen=True)
-class SendResult:
-    """Whether a session was packaged, and how many bytes of it are left for the next step.
-
-    `wire` is the size of the item files that were written, together for all channels: each append
-    sends them anew. Chunks are not in it, because each of them leaves once, at whatever pace.
-    `wait_s` is the time in seconds after which a session that must first be quiet may leave.
-    `vanished` is true if a file of the session was gone when it was to be read.
-    """
-
-    packaged: bool
-    wait_s: float | None = None
-    left: int = 0
-    vanished: bool = False
-    wire: int = 0
+    taken_back: Callable[[Channel], None] = lambda channel: None
 
 
 class Sender:
@@ -89,6 +75,7 @@ class Sender:
         self._problems = hooks.problems
         self._packaged = hooks.packaged
         self._observing = hooks.observations
+        self._taken_back = hooks.taken_back
         self._channels: dict[str, tuple[Channel, Outbox]] = {}
         self._last_rescan = -math.inf
         self._choices = decider.choices()
@@ -144,6 +131,7 @@ class Sender:
             try:
                 for name in call_back(channel, outbox, self._unshared):
                     self._packaged(channel, name)
+                self._taken_back(channel)
             except NotWritable as error:
                 self._block(channel.id, error)
         self.rescan()
@@ -304,11 +292,16 @@ class Sender:
                 continue  # we no longer send into this channel
             channel, outbox = self._channels[name]
             if self._packager.revision(channel, item) >= revision:
-                self._packaged(channel, item_name(item))
-                if self._recaller.is_open(channel):
-                    self._recaller.delete_dropped_chunks(channel, outbox)
+                self._report(channel, outbox, item)
             elif in_background:
                 self._unplaced.append((name, item, revision))
+
+    def _report(self, channel: Channel, outbox: Outbox, item: str) -> None:
+        self._packaged(channel, item_name(item))
+        if item in channel.subscription.retracted:
+            self._taken_back(channel)  # it is shared again
+        if self._recaller.is_open(channel):
+            self._recaller.delete_dropped_chunks(channel, outbox)
 
     def _block(self, folder: str, error: NotWritable) -> None:
         """Send nothing more into this channel until the next try, in a few seconds."""

@@ -43,6 +43,7 @@ class Limit(Value, frozen=True, kw_only=True):
     content: tuple[Content, ...] = USUAL
     offer: int = 0
     withdrawn: int = 0
+    retracted: tuple[str, ...] = ()
     purged: bool = False
     joined: int = 0
     limits: Limits | None = None
@@ -59,6 +60,7 @@ class Limit(Value, frozen=True, kw_only=True):
             content=answer.content,
             offer=answer.offer,
             withdrawn=answer.withdrawn,
+            retracted=answer.retracted,
             purged=answer.purged,
             joined=joined,
             limits=answer.limits,
@@ -86,7 +88,7 @@ class Limit(Value, frozen=True, kw_only=True):
         receives = Direction.RECEIVE in {answer.direction, self.direction}
         both = tuple(each for each in answer.content if each in self.content)
         status = max(answer.status, self.status, key=_RANK.__getitem__)
-        return answer.changed(
+        return answer.retracting(self.retracted, ()).changed(
             status=status,
             direction=Direction.RECEIVE if receives else answer.direction,
             content=both or self.content,
@@ -107,6 +109,7 @@ class Limit(Value, frozen=True, kw_only=True):
             incarnation=self.incarnation,
             offer=self.offer,
             withdrawn=self.withdrawn,
+            retracted=self.retracted,
             limits=self.limits or Limits(),
             purged=self.purged,
         )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from karma_sync.domain.mesh.channels import Kept
+from karma_sync.domain.mesh.channels import Kept, TakenBack
 from karma_sync.domain.value import Verified
 from karma_sync.store import activity, observations, record_ids, retractions, search_index
 from karma_sync.store.database import Database, Transaction
@@ -147,6 +147,17 @@ def drop_all_but(tx: Transaction, kept: Kept) -> list[Dropped]:
         [kept.team, kept.project, kept.member, json.dumps(kept.folders)],
     ).fetchall()
     return _dropped(tx, rows)
+
+
+def taken_back(tx: Transaction, gone: TakenBack) -> list[tuple[str, str, int]]:
+    """(folder, item, revision) of those of these items that are readable."""
+    rows = tx.execute(
+        "SELECT folder, item, revision FROM item"
+        " WHERE team = ? AND project = ? AND member = ?"
+        " AND item IN (SELECT value FROM json_each(?))",
+        [gone.team, gone.project, gone.member, json.dumps(gone.items)],
+    )
+    return [(row["folder"], row["item"], row["revision"]) for row in rows]
 
 
 def drop_received(tx: Transaction, team: str, project: str, me: str) -> list[Dropped]:

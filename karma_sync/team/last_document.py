@@ -3,7 +3,8 @@
 from karma_sync.domain.team.team import Team
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
-from karma_sync.team.documents.models import MemberDocument, answers_of
+from karma_sync.team.documents.answers import answers_of
+from karma_sync.team.documents.models import MemberDocument
 from karma_sync.team.documents.stored import MEMBER
 from karma_sync.team.documents.verify import verify_last
 

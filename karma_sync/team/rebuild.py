@@ -24,8 +24,9 @@ from karma_sync.store.intent import void_unknown
 from karma_sync.store.intent_content import Intent, Limit, read_intent
 from karma_sync.team.adopt import document_of, newest_order
 from karma_sync.team.context import TeamContext
+from karma_sync.team.documents.answers import answers_of
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
-from karma_sync.team.documents.models import MemberDocument, Roster, answers_of, team_of
+from karma_sync.team.documents.models import MemberDocument, Roster, team_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.term import order_of
 from karma_sync.team.documents.verify import incarnation_in, is_listed, verify_roster

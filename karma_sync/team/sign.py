@@ -12,7 +12,8 @@ from karma_sync.signing import PayloadType, read_accepted
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.team.context import TeamContext
-from karma_sync.team.documents.models import MemberDocument, Roster, member_document, roster_of
+from karma_sync.team.documents.answers import member_document
+from karma_sync.team.documents.models import MemberDocument, Roster, roster_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.term import notice_of
 

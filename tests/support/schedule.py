@@ -242,6 +242,10 @@ class Schedule:
 
     def _lose(self, player: Player) -> None:
         names = self.chance.choice([*((n,) for n in _DATABASES), _DATABASES])
+        self.lose(player, names)
+
+    def lose(self, player: Player, names: Sequence[str]) -> None:
+        """A member loses these databases, and starts its daemon."""
         self._note(player, f"loses {names}")
         self._swap(player, names, lambda: self._drop(player, names))
 

@@ -274,6 +274,33 @@ def kept_channels(world: World) -> frozenset[Kept]:
     return frozenset(Kept(*key, tuple(sorted(f - {""}))) for key, f in found.items())
 
 
+@dataclass(frozen=True, order=True)
+class TakenBack:
+    """Single items that a member sent for a project, and that are deleted."""
+
+    team: str
+    project: str
+    member: str
+    items: tuple[str, ...]
+
+
+def taken_back(world: World) -> frozenset[TakenBack]:
+    """The single items that other members took back before they closed their channels.
+
+    In an open channel a retraction tells of it; who was away finds no channel any more.
+    """
+    teams = {team.id: team for team in world.teams}
+    is_open = {(c.team.id, c.project, c.owner.key) for c in world.channels}
+    found = set()
+    for sub in world.subscriptions:
+        team = teams.get(sub.team)
+        member = team.known(sub.member) if team else None
+        place = sub.team, sub.project, sub.member
+        if member and sub.retracted and sub.member != world.key and place not in is_open:
+            found.add(TakenBack(sub.team, sub.project, member.tag, sub.retracted))
+    return frozenset(found)
+
+
 def purged(world: World) -> frozenset[tuple[str, str]]:
     """The received items to be deleted: those of teams, as (team, ""), and of (team, project)."""
     declined = {place for place, mine in world.mine.items() if mine.purged}

@@ -1,9 +1,10 @@
 """Models a subscription: one member's answer to one project of one team, and its legal moves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from karma_sync.domain import limits as most
 from karma_sync.domain.ids import next_version
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.direction import Direction
@@ -79,8 +80,9 @@ class Subscription(Value, frozen=True, kw_only=True):
     `member` is the member's key in hex. `incarnation` grows with every accept, so that no channel
     id is used twice. `offer` is the incarnation of the shared project that was answered, and
     `withdrawn` the newest incarnation of which everything was taken back; it stays, for those who
-    were away then. `limits` are known for my own subscriptions only, and so is whether what I
-    received was `purged` after a decline.
+    were away then. `retracted` are the single items that were taken back of this incarnation, the
+    latest last: once its channel is closed, nothing else tells of them. `limits` are known for my
+    own subscriptions only, and so is whether what I received was `purged` after a decline.
     """
 
     team: str
@@ -92,6 +94,7 @@ class Subscription(Value, frozen=True, kw_only=True):
     incarnation: int = 0
     offer: int = 0
     withdrawn: int = 0
+    retracted: tuple[str, ...] = ()
     limits: Limits = Limits()
     purged: bool = False
 
@@ -146,7 +149,12 @@ class Subscription(Value, frozen=True, kw_only=True):
         """Take part; items are sent through a new channel."""
         incarnation = next_version(self.incarnation, now_ms)
         return self._move(
-            "accept", direction=direction, content=content, limits=limits, incarnation=incarnation
+            "accept",
+            direction=direction,
+            content=content,
+            limits=limits,
+            incarnation=incarnation,
+            retracted=(),
         )
 
     def pause(self) -> "Subscription":
@@ -170,11 +178,21 @@ class Subscription(Value, frozen=True, kw_only=True):
         A new channel begins, and receivers delete what came through the earlier one.
         """
         incarnation = next_version(self.incarnation, now_ms)
-        return self._move("change", incarnation=incarnation, withdrawn=self.incarnation)
+        return self._move(
+            "change", incarnation=incarnation, withdrawn=self.incarnation, retracted=()
+        )
+
+    def retracting(self, items: Iterable[str], out: Collection[str]) -> "Subscription":
+        """The answer after these items were taken back, in that order.
+
+        Those that are `out` were sent again. Of a great many, the latest are kept.
+        """
+        kept = dict.fromkeys(item for item in self.retracted if item not in out)
+        return self.changed(retracted=tuple(kept | dict.fromkeys(items))[-most.RETRACTED :])
 
     def decline(self) -> "Subscription":
         """Take no part, or no longer take part; what was sent is taken back."""
-        return self._move("decline", withdrawn=self.incarnation)
+        return self._move("decline", withdrawn=self.incarnation, retracted=())
 
     def purge(self) -> "Subscription":
         """The decline that also deletes the items that were received.

@@ -109,7 +109,8 @@ class _Reader:
             return None
         # imported here because `status` seldom needs it, and it makes the start slower
         from karma_sync.signing import PayloadType, read_accepted
-        from karma_sync.team.documents.models import MemberDocument, answers_of
+        from karma_sync.team.documents.answers import answers_of
+        from karma_sync.team.documents.models import MemberDocument
 
         document = read_accepted(signed.envelope, me, PayloadType.MEMBER, MemberDocument)
         answer = next((a for a in answers_of(document) if a.project == project), None)

@@ -15,8 +15,8 @@ from karma_sync.domain.session.project import SharedProject, SharingStatus
 from karma_sync.domain.team.direction import AfterRemoval, Direction
 from karma_sync.domain.team.facts import TeamStatus
 from karma_sync.domain.team.member import How, Member, MemberStatus, Removal
-from karma_sync.domain.team.pairing_code import PairingCode, device_bytes, device_text, is_address
-from karma_sync.domain.team.subscription import Status, Subscription, content_of
+from karma_sync.domain.team.pairing_code import device_bytes, device_text, is_address
+from karma_sync.domain.team.subscription import Status
 from karma_sync.domain.team.succession import RosterOrder
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import BadInput
@@ -60,6 +60,7 @@ Addresses = Annotated[
 ]
 Identity = Annotated[str, AfterValidator(_identity)]
 TeamName = Annotated[str, StringConstraints(pattern=f"^{TEAM_NAME.pattern}$")]
+ItemId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Count = Annotated[int, Field(ge=0, le=limits.NUMBER)]
 
 
@@ -142,7 +143,8 @@ class Answered(PeerModel):
     """One member's answer to one project; a project that was never answered is not listed.
 
     `offer` is the incarnation of the project that was answered, and `withdrawn` the newest
-    incarnation of the answer of which everything was taken back.
+    incarnation of the answer of which everything was taken back. `retracted` are single items of
+    this one that were taken back.
     """
 
     project: Identity
@@ -155,6 +157,7 @@ class Answered(PeerModel):
     incarnation: Count
     offer: Count = 0
     withdrawn: Count = 0
+    retracted: Annotated[tuple[ItemId, ...], Field(max_length=limits.RETRACTED)] = ()
 
 
 class Proposal(PeerModel):
@@ -342,59 +345,3 @@ def _projects(listed: Iterable[RosterProject], status: SharingStatus) -> tuple[S
         )
         for p in listed
     )
-
-
-def member_document(
-    team: Team, me: PairingCode, mine: Iterable[Subscription], version: int
-) -> MemberDocument:
-    """My own document in `team`: my addresses, my answers, and whether I left."""
-    said = (s for s in mine if s.status is not Status.OFFERED or s.withdrawn)
-    answered = sorted(said, key=lambda s: s.project)
-    here = team.known(me.key)
-    removal = here.removal if here else None
-    return MemberDocument(
-        team=team.id,
-        writer=me.key,
-        version=version,
-        incarnation=here.incarnation if here else 0,
-        addresses=me.addresses,
-        subscriptions=tuple(
-            Answered(
-                project=s.project,
-                status=s.status,
-                direction=s.direction,
-                content=s.content,
-                incarnation=s.incarnation,
-                offer=s.offer,
-                withdrawn=s.withdrawn,
-            )
-            for s in answered
-        ),
-        proposals=tuple(
-            Proposal(project=p) for p in (here.proposals if here else ()) if not team.project(p)
-        ),
-        machines=here.machines if here else (),
-        retracts=tuple(
-            Retracts(member=k, incarnation=n) for k, n in (here.retracts if here else ())
-        ),
-        left=removal is not None and removal.how is How.LEFT,
-        retracted=removal is not None and removal.retracted,
-    )
-
-
-def answers_of(document: MemberDocument) -> list[Subscription]:
-    """The answers in a verified document; they replace those that we knew of its writer."""
-    return [
-        Subscription(
-            team=document.team,
-            project=a.project,
-            member=document.writer,
-            status=a.status,
-            direction=a.direction,
-            content=content_of(a.content),
-            incarnation=a.incarnation,
-            offer=a.offer,
-            withdrawn=a.withdrawn,
-        )
-        for a in document.subscriptions
-    ]

@@ -9,11 +9,13 @@ from hypothesis import given
 from karma_sync.domain.mesh.channels import (
     Device,
     Kept,
+    TakenBack,
     World,
     channels,
     inboxes,
     kept_channels,
     outboxes,
+    taken_back,
 )
 from karma_sync.domain.mesh.plan import (
     Action,
@@ -309,6 +311,20 @@ def test_a_channel_that_is_opened_again_keeps_nothing_of_the_earlier_one() -> No
     after = before.changed(incarnation=before.incarnation + 1)
 
     assert kept_channels(world_of(before)).isdisjoint(kept_channels(world_of(after)))
+
+
+def test_single_items_go_where_no_channel_tells_of_them_any_more() -> None:
+    bob = answer(TEAM, BOB).changed(retracted=("a" * 32,))
+    gone = TakenBack(TEAM.id, PROJECT, BOB, ("a" * 32,))
+    closed = (
+        world_of(bob.changed(direction=Direction.RECEIVE)),
+        replace(world_of(bob), teams=(TEAM.unshare(PROJECT),)),
+        replace(world_of(bob), teams=(TEAM.leave(key_of(BOB).public, 1, retracted=False),)),
+        replace(world_of(bob), teams=(TEAM.dissolve(),)),
+    )
+
+    assert [taken_back(world) for world in closed] == [{gone}] * len(closed)
+    assert taken_back(world_of(bob)) == taken_back(world_of(bob.pause())) == frozenset()
 
 
 def test_a_folder_names_only_devices_that_are_wanted_too() -> None:

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karma_sync.domain import limits
 from karma_sync.domain.session.profile import Profile
 from karma_sync.domain.session.selection import Limits
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.subscription import MOVES, USUAL, Content, Status, Subscription
 from karma_sync.errors import IllegalMove
-from tests.support.builders import PROJECT, examples
+from karma_sync.team.documents.answers import answers_of, member_document
+from tests.support.builders import ALICE, NOW_MS, PROJECT, code_of, examples, team_of_all
 
 OFFERED, ACCEPTED, PAUSED, DECLINED = Status
 LIMITS = Limits(since=datetime(2026, 5, 1, tzinfo=UTC), profile=Profile.CONVERSATION)
@@ -153,3 +155,32 @@ def test_only_with_a_decline_is_what_was_received_deleted(status: Status) -> Non
 
     assert mine.purge() == mine.changed(purged=True)
     assert mine.purge().reopen() == mine.reopen()
+
+
+def _offered() -> Subscription:
+    return Subscription(team="t", project=PROJECT, member="m")
+
+
+def test_items_that_were_taken_back_count_for_one_incarnation() -> None:
+    mine = _offered().accept(NOW_MS, Direction.BOTH, USUAL, Limits()).retracting(["a", "b"], ())
+    closed = mine.change(Direction.RECEIVE, USUAL)
+
+    assert closed.retracted == ("a", "b")
+    assert mine.retracting(["b", "c"], {"a"}).retracted == ("b", "c")
+    assert mine.retracting([], {"a", "b"}).retracted == mine.retract(NOW_MS).retracted == ()
+    assert mine.decline().reopen().retracted == ()
+
+
+def test_of_a_great_many_items_that_were_taken_back_the_latest_are_named() -> None:
+    most = limits.RETRACTED
+    many = [f"{number:032x}" for number in range(most + 9)]
+    mine = _offered().retracting(many, ())
+    first = mine.changed(
+        project="example.org/acme/a", status=Status.ACCEPTED, retracted=tuple(many[:9])
+    )
+    other = mine.changed(project="example.org/acme/b", status=Status.ACCEPTED)
+    document = member_document(team_of_all(ALICE), code_of(ALICE), [other, first], 1)
+
+    assert mine.retracted == tuple(many[9:])
+    assert [len(each.retracted) for each in document.subscriptions] == [9, most - 9]
+    assert answers_of(document)[1].retracted == tuple(many[18:])

@@ -8,7 +8,7 @@ import pytest
 
 from karma_sync.channel.layout import compress
 from karma_sync.domain import limits
-from karma_sync.domain.mesh.channels import Kept
+from karma_sync.domain.mesh.channels import Kept, TakenBack
 from karma_sync.errors import KarmaError, NotFound, Unverified
 from karma_sync.files import write_private
 from karma_sync.receiving.importer import Importer
@@ -111,6 +111,25 @@ def test_items_that_a_member_took_back_are_deleted_and_no_others(shelf: Shelf, d
     assert shelf.importer.forget_all_but(Kept(TEAM.id, PROJECT, ALICE)) == 0
     take(shelf, desk)
     assert shelf.read("s1") == lines("one") + lines("mine")
+
+
+@pytest.mark.parametrize(
+    ("project", "member", "count"), [(PROJECT, ALICE, 1), (PROJECT, BOB, 0), ("other", ALICE, 0)]
+)
+def test_a_member_takes_single_items_back_and_only_its_own(
+    shelf: Shelf, desk: Desk, project: str, member: str, count: int
+) -> None:
+    desk.write(lines("one"), "s2.jsonl")
+    desk.package("s2")
+    take(shelf, desk)
+    shelf.importer.import_item(CHANNEL, desk.outbox.path, desk.item("s2"))
+    gone = TakenBack(TEAM.id, project, member, ("0" * 32, desk.item("s2")))
+
+    assert shelf.importer.forget_taken_back(gone) == count
+    assert shelf.importer.forget_taken_back(gone) == 0 or not count
+    assert shelf.read("s1")
+    with shelf.store.reading() as tx:
+        assert len(library.revisions(tx, CHANNEL.id)) == 2 - count
 
 
 def crashing() -> datetime:

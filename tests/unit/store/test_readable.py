@@ -35,6 +35,7 @@ BOOKKEEPING = {
     "drop_folder",
     "drop_item",
     "drop_received",
+    "taken_back",
     "chunks_of",
     "verified_chunks",
     "unused_chunks",

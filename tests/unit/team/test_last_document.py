@@ -17,8 +17,8 @@ from karma_sync.store import state, work
 from karma_sync.store.database import Database
 from karma_sync.team.context import TeamContext
 from karma_sync.team.departures import ACKNOWLEDGED, LAST, Departures
+from karma_sync.team.documents.answers import member_document
 from karma_sync.team.documents.folder import prepare
-from karma_sync.team.documents.models import member_document
 from karma_sync.team.documents.term import Acknowledgement
 from tests.support.builders import (
     ALICE,

@@ -9,7 +9,8 @@ from karma_sync.domain.team.member import How, Removal
 from karma_sync.errors import NotLeader, Unverified
 from karma_sync.library.reader import author
 from karma_sync.signing import PayloadType
-from karma_sync.team.documents.models import MemberDocument, member_document, roster_of, team_of
+from karma_sync.team.documents.answers import member_document
+from karma_sync.team.documents.models import MemberDocument, roster_of, team_of
 from karma_sync.team.documents.term import order_of
 from karma_sync.team.documents.verify import verify_member
 from tests.support.builders import (

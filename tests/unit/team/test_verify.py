@@ -12,13 +12,8 @@ from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import Unverified
 from karma_sync.git.remote import git_identity
 from karma_sync.signing import PayloadType, SigningKey
-from karma_sync.team.documents.models import (
-    RosterProject,
-    answers_of,
-    member_document,
-    roster_of,
-    team_of,
-)
+from karma_sync.team.documents.answers import answers_of, member_document
+from karma_sync.team.documents.models import RosterProject, roster_of, team_of
 from karma_sync.team.documents.receipt import Imported, Receipt, channel_receipt
 from karma_sync.team.documents.term import order_of
 from karma_sync.team.documents.verify import verify_member, verify_receipt, verify_roster
