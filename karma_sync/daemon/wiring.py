@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from karma_sync.agents.claude.gathering import read_facts
@@ -35,7 +34,7 @@ from karma_sync.channel.verify import (
 from karma_sync.daemon.live_facts import LiveFacts
 from karma_sync.daemon.observing import observation_sender
 from karma_sync.daemon.signals import Requests, Signals
-from karma_sync.domain.mesh.channels import World
+from karma_sync.domain.mesh.channels import Channel, World
 from karma_sync.domain.session.facts import Facts
 from karma_sync.domain.session.project import belonging_of
 from karma_sync.domain.session.source_files import SourceFile
@@ -206,8 +205,12 @@ def wire(app: App, foundation: Foundation) -> Parts:
 
     packager = Packager(_redactor(app), app.key, app.work, now_ms)
     observing = observation_sender(app, packager)
-    noted = partial(note_taken_back, app.state, app.work)
-    hooks = SenderHooks(client.scan, problems, signals.packaged, observing, noted)
+
+    def taken_back(channel: Channel) -> None:
+        if note_taken_back(app.state, app.work, channel):
+            foundation.requests.cycle.set()
+
+    hooks = SenderHooks(client.scan, problems, signals.packaged, observing, taken_back)
     sender = _sender(app, packager, hooks)
     queue = SendQueue(sender.left)
     scheduler = _scheduler(app, foundation, sender, queue, receipts)

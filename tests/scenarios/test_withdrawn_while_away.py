@@ -151,6 +151,25 @@ def test_an_unshared_session_goes_though_its_channel_is_closed(
     unshared.check()
 
 
+@pytest.mark.parametrize("reopens", [True, False])
+def test_an_unshared_session_goes_from_who_declined_the_project(
+    here: MemoryTown, reopens: bool
+) -> None:
+    _, b, c = team_of(here, "alice", "bob", "carol")
+    gone, kept = (b.member.write_session(each) for each in ("one", "two"))
+    here.settle()
+    c.move(PROJECT, Subscription.decline)
+    if reopens:
+        c.move(PROJECT, Subscription.reopen)
+    here.settle()
+    assert c.member.holds(gone, kept)
+    b.member.run("session", "unshare", gone.id)
+    here.settle()
+
+    assert c.member.peek(gone.id) is None
+    assert c.member.holds(kept)
+
+
 @pytest.mark.parametrize("names", [("state.db",), ("work.db",), ("state.db", "work.db")])
 @pytest.mark.parametrize("lost", [True, False])
 def test_an_unshared_session_goes_though_its_author_lost_a_database(

@@ -292,6 +292,12 @@ class MemoryMember(Member):
         self._do(self._works[0])
         return any([self._do(each) for each in self._works[1:] if self._is_due(each)])
 
+    def work_off(self) -> None:
+        """Work until there is nothing to do at this moment; the network does nothing meanwhile."""
+        for _ in range(_MOST_ROUNDS):
+            if not self.work():
+                return
+
     @property
     def next_due(self) -> float | None:
         """The time at which this member would do something by itself."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from karma_sync.app import App
-from karma_sync.domain.session.selection import Limits
+from karma_sync.domain.session.selection import Limits, Unshared, Whose
 from karma_sync.domain.team.direction import Direction
 from karma_sync.domain.team.subscription import Subscription
 from karma_sync.domain.team.team import Team
@@ -14,6 +14,7 @@ from karma_sync.service import invitations, membership, projects, teams
 from karma_sync.service.leadership import Person
 from karma_sync.service.membership import RemovalTerms
 from karma_sync.service.projects import Terms
+from karma_sync.service.sessions import withdrawal
 from karma_sync.store import state
 from karma_sync.store.database import Transaction
 from karma_sync.store.read_only import reading_only
@@ -136,6 +137,18 @@ class Player:
         """Answer anew."""
         with self.app() as app:
             projects.move(app.state, app.me, project, None, verb)
+
+    # ---- sessions
+
+    def unshare(self, session: str) -> None:
+        """Take a session back that has left."""
+        with self.app() as app:
+            withdrawal.unshare(app.state, Unshared(whose=Whose.SESSION, name=session))
+
+    def share_again(self, session: str) -> None:
+        """Let a session leave again."""
+        with self.app() as app:
+            withdrawal.lift(app.state, Unshared(whose=Whose.SESSION, name=session))
 
 
 def team_of(town: MemoryTown, *users: str) -> list[Player]:

@@ -35,7 +35,8 @@ class Written:
 
     `left` is how much others may have fetched from its author; `most` and `least` are by reader.
     `earlier` is `most` as it was before the author took the session back. `outdated` are those who
-    may still have what they are to delete as soon as they hear of it.
+    may still have what they are to delete as soon as they hear of it. `unshared` is true while the
+    author keeps this one session back.
     """
 
     author: Player
@@ -46,6 +47,7 @@ class Written:
     least: dict[Player, int] = field(default_factory=dict)
     earlier: dict[Player, int] = field(default_factory=dict)
     outdated: set[Player] = field(default_factory=set)
+    unshared: bool = False
 
     def withdraw(self) -> None:
         """The author takes it back from all who are in the team."""
@@ -82,6 +84,11 @@ class Standing:
     def sends(self, project: str) -> bool:
         mine = self.answers.get(project)
         return self.is_in and mine is not None and _is_open(mine) and mine.sends
+
+    def waits(self, project: str) -> bool:
+        """Whether it paused: a single session goes by the channel, so it waits until it resumes."""
+        mine = self.answers.get(project)
+        return self.is_in and mine is not None and mine.status is Status.PAUSED
 
     def receives(self, project: str) -> bool:
         mine = self.answers.get(project)
@@ -162,6 +169,7 @@ class Schedule:
             self._leave: 1,
             self._remove: 1,
             self._admit: 3,
+            self._unshare: 2,
         }
         (act,) = self.chance.choices(list(acts), list(acts.values()))
         act(self.chance.choice(self.players))
@@ -308,6 +316,30 @@ class Schedule:
         for each in self.written:
             each.least.pop(player, None)
 
+    def _unshare(self, player: Player) -> None:
+        mine = [each for each in self.written if each.author is player]
+        if not mine or not player.member.is_up:
+            return
+        each = self.chance.choice(mine)
+        if each.unshared:
+            self.share_again(each)
+        elif each.left and self._standing(player).sends(each.project):
+            self.unshare(each)
+
+    def unshare(self, each: Written) -> None:
+        """An author takes one session back that it sends, and its daemon does so."""
+        self._note(each.author, f"unshares {each.session.id[:8]}")
+        each.author.unshare(each.session.id)
+        each.author.member.work_off()
+        each.withdraw()
+        each.unshared = True
+
+    def share_again(self, each: Written) -> None:
+        """An author lets a session leave again that it took back."""
+        self._note(each.author, f"shares {each.session.id[:8]} again")
+        each.author.share_again(each.session.id)
+        each.unshared = False
+
     def _leave(self, player: Player) -> None:
         team = player.team()
         if team is not None and player is not self.leader:
@@ -367,7 +399,7 @@ class Schedule:
     def _observe(self) -> None:
         standings = {player: self._standing(player) for player in self.players}
         for each in self.written:
-            if standings[each.author].sends(each.project):
+            if standings[each.author].sends(each.project) and not each.unshared:
                 each.left = len(each.session.content)
             for reader in self.players:
                 each.observe(reader)
@@ -456,7 +488,8 @@ class Schedule:
         name = f"{each.session.id[:8]} by {each.author.me.tag} at {reader.me.tag}"
         found = reader.member.peek(each.session.id)
         content = each.session.content
-        if standings[each.author].sends(each.project) and standings[reader].receives(each.project):
+        sent = standings[each.author].sends(each.project) and not each.unshared
+        if sent and standings[reader].receives(each.project):
             assert found is not None, f"{name} is not there"
             assert found == content, f"{name} has {len(found)} of {len(content)} bytes"
             return
@@ -468,6 +501,9 @@ class Schedule:
                 most = 0
             else:
                 most = max(most, each.earlier.get(reader, 0))
+        waits = any(standings[who].waits(each.project) for who in (each.author, reader))
+        if each.unshared and reader in each.outdated and waits:
+            most = max(most, each.earlier.get(reader, 0))
         has = len(found or b"")
         assert has <= most, f"{name} has {has} bytes of at most {most}"
         assert has >= min(least, most), f"{name} has {has} bytes of at least {least}"

@@ -285,18 +285,18 @@ class TakenBack:
 
 
 def taken_back(world: World) -> frozenset[TakenBack]:
-    """The single items that other members took back before they closed their channels.
+    """The single items that other members took back, of channels that I do not receive now.
 
-    In an open channel a retraction tells of it; who was away finds no channel any more.
+    In a channel that I receive a retraction tells of it, in order with what is sent.
     """
     teams = {team.id: team for team in world.teams}
-    is_open = {(c.team.id, c.project, c.owner.key) for c in world.channels}
+    received = {(c.team.id, c.project, c.owner.key) for c in inboxes(world)}
     found = set()
     for sub in world.subscriptions:
         team = teams.get(sub.team)
         member = team.known(sub.member) if team else None
         place = sub.team, sub.project, sub.member
-        if member and sub.retracted and sub.member != world.key and place not in is_open:
+        if member and sub.retracted and sub.member != world.key and place not in received:
             found.add(TakenBack(sub.team, sub.project, member.tag, sub.retracted))
     return frozenset(found)
 

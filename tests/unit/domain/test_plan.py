@@ -313,7 +313,7 @@ def test_a_channel_that_is_opened_again_keeps_nothing_of_the_earlier_one() -> No
     assert kept_channels(world_of(before)).isdisjoint(kept_channels(world_of(after)))
 
 
-def test_single_items_go_where_no_channel_tells_of_them_any_more() -> None:
+def test_single_items_go_where_no_channel_tells_of_them() -> None:
     bob = answer(TEAM, BOB).changed(retracted=("a" * 32,))
     gone = TakenBack(TEAM.id, PROJECT, BOB, ("a" * 32,))
     closed = (
@@ -324,7 +324,9 @@ def test_single_items_go_where_no_channel_tells_of_them_any_more() -> None:
     )
 
     assert [taken_back(world) for world in closed] == [{gone}] * len(closed)
-    assert taken_back(world_of(bob)) == taken_back(world_of(bob.pause())) == frozenset()
+    mine = answer(TEAM, ALICE)
+    assert taken_back(world_of(bob, mine)) == taken_back(world_of(bob.pause(), mine)) == set()
+    assert taken_back(world_of(bob, mine.decline())) == {gone}
 
 
 def test_a_folder_names_only_devices_that_are_wanted_too() -> None:
