@@ -121,14 +121,15 @@ class Adopter:
     def _adopt_own(self, team_id: str, found: DocumentFile) -> bool:
         """Adopt a roster of mine that is newer than the database, which then is an old backup.
 
-        Otherwise members that I removed since would come back. A roster that does not verify is
-        written over by my next one. Returns whether it was adopted.
+        Otherwise members that I removed since would come back, and if the backup is from before I
+        led, nobody would lead. A roster that does not verify is written over by my next one.
+        Returns whether it was adopted.
         """
         try:
             with self._context.store.transaction() as tx:
                 team = state.teams.get(tx, team_id)
                 known = state.get_document(tx, team_id, ROSTER, found.writer)
-                if team is None or known is None or known.envelope == found.raw:
+                if team is None or (known and known.envelope == found.raw):
                     return False
                 self._adopt_roster(tx, team, found)
                 void_unknown(tx, (), self._context.now())

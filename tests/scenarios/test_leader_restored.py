@@ -7,6 +7,7 @@ import pytest
 from karma_sync.paths import metadata_folder
 from tests.support.memory_town import MemoryTown
 from tests.support.players import Player, team_of
+from tests.support.schedule import Schedule
 
 
 def devices(player: Player) -> set[str]:
@@ -53,3 +54,42 @@ def test_who_was_removed_after_the_backup_does_not_come_back(
     assert b.team() is None
     assert c.member.holds(session)
     assert b.member.peek(session.id) is None
+
+
+@pytest.mark.parametrize("leads", ["transfer", "take-over"])
+@pytest.mark.parametrize("roster_is_lost", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_who_led_only_after_the_backup_goes_on_to_lead(
+    here: MemoryTown, leads: str, roster_is_lost: bool
+) -> None:
+    a, b, c = team_of(here, "alice", "bob", "carol")
+    a.member.run("team", "successors", "bob.box", "--yes")
+    here.settle()
+    schedule = Schedule(here, [a, b, c])
+    schedule.copy(b)
+    if leads == "transfer":
+        a.member.run("team", "transfer", "bob.box", "--yes")
+    else:
+        b.member.run("team", "take-over", "--yes")
+    here.settle()
+    b.share("example.org/acme/since")
+    here.settle()
+    if roster_is_lost:  # then it comes from the others
+        team = b.team()
+        assert team is not None
+        b.member.kill()
+        (b.member.paths.folder(metadata_folder(team.id)) / f"roster/{b.me.key}.json").unlink()
+    schedule.restore(b)
+    for _ in range(2):
+        here.settle()
+        here.an_hour_passes()
+    b.share("example.org/acme/later")
+    here.settle()
+
+    for player in (a, b, c):
+        team = player.team()
+        assert team is not None
+        assert (team.leader, team.term) == (b.me.key, 3)
+        assert {p.identity for p in team.projects} >= {
+            "example.org/acme/since",
+            "example.org/acme/later",
+        }
