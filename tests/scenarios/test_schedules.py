@@ -10,6 +10,7 @@ import pytest
 
 from karma_sync.domain.team.direction import Direction
 from tests.support.harness import PROJECT
+from tests.support.led_schedule import LedSchedule
 from tests.support.memory_town import MemoryTown
 from tests.support.players import Player
 from tests.support.schedule import OTHER, Schedule
@@ -25,7 +26,7 @@ def play(folder: Path, seed: int) -> None:
     (folder / "seed").write_text(f"{seed}\n")  # it is kept where a run is ended before its report
     town = MemoryTown(folder)
     try:
-        schedule = Schedule(town, [Player(town.member(user).up()) for user in USERS], seed)
+        schedule = LedSchedule(town, [Player(town.member(user).up()) for user in USERS], seed)
         schedule.begin()
         try:
             schedule.run(STEPS)
