@@ -81,7 +81,7 @@ class Recaller:
         rows: Sequence[Departed],
     ) -> Iterator[str]:
         for row in rows:
-            held = is_unshared(unshared, row.agent, row.session)
+            held = _is_taken_back(channel, row.item, unshared, (row.agent, row.session))
             if held and (not row.withdrawn or outbox.has_item(row.item)):
                 self._packager.retract(channel, row.item, outbox)
                 self.delete_dropped_chunks(channel, outbox)
@@ -111,19 +111,20 @@ class Recaller:
         """Whether a session must stay because the person unshared it.
 
         The person's list decides. If it does not name the session at all, a withdrawal in the
-        ledger does: state.db and intent.json are then older than the withdrawal.
+        ledger does, or my document: state.db and intent.json are then older than the withdrawal.
         """
         item = self._packager.item_of(channel, session)
         with self._store.reading() as tx:
             row = ledger.departed.get(tx, channel.id, item)
         # the row was rebuilt from a retraction, which does not name the session
         if row is not None and not row.session:
-            named = row.changed(session=session.session_id, agent=agent)
             with self._store.transaction() as tx:
-                ledger.departed.put(tx, named)
-        if any(each.covers(agent, session.session_id) for each in unshared):
-            return is_unshared(unshared, agent, session.session_id)
-        return row is not None and row.withdrawn > 0
+                fresh = row.changed(session=session.session_id, agent=agent)
+                ledger.departed.put(tx, fresh)
+        named = agent, session.session_id
+        if row is not None and row.withdrawn and not _is_named(unshared, *named):
+            return True
+        return _is_taken_back(channel, item, unshared, named)
 
     def is_open(self, channel: Channel) -> bool:
         """Whether a recall of this channel is not finished."""
@@ -231,3 +232,16 @@ class Recaller:
                 continue
             with self._store.transaction() as tx:
                 work.keep_chunks(tx, folder, [sha])
+
+
+def _is_named(unshared: Collection[Unshared], agent: str, session: str) -> bool:
+    return any(each.covers(agent, session) for each in unshared)
+
+
+def _is_taken_back(
+    channel: Channel, item: str, unshared: Collection[Unshared], named: tuple[str, str]
+) -> bool:
+    """Whether an item, of this agent and session, is to be withdrawn."""
+    if _is_named(unshared, *named):
+        return is_unshared(unshared, *named)
+    return item in channel.subscription.retracted

@@ -39,8 +39,8 @@ class Adopter:
         self._context = context
         self._leaders: dict[str, str] = {}  # at the last call, by team
 
-    def adopt_all(self, team_id: str) -> None:
-        """Adopt every document of a team that changed since the last call.
+    def adopt_all(self, team_id: str) -> list[DocumentFile]:
+        """Adopt every document of a team that changed since the last call; returns my own.
 
         All of them if somebody else leads since then: a document that was refused because its
         writer led may count now.
@@ -61,6 +61,7 @@ class Adopter:
             if each not in here:
                 self._adopt_last(team_id, each)
         self._adopt(team_id, here)
+        return [f for f in changed if (f.kind, f.writer) == (MEMBER, me)]
 
     def _adopt_rosters(self, team_id: str, changed: Sequence[DocumentFile]) -> bool:
         """Adopt the rosters among these documents; returns whether any was adopted."""

@@ -76,7 +76,8 @@ class DocumentExchange:
         folder_id, why = metadata_folder(team.id), ""
         written: list[Written] = []
         try:
-            self._adopter.adopt_all(team.id)
+            for mine in self._adopter.adopt_all(team.id):
+                self._rebuilder.follow(team.id, mine)
             written = self._signer.write_mine(team.id) + self._put_files_back(team)
         except OSError as error:
             why = f"{error.filename}: {error.strerror}"

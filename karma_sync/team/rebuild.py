@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from karma_sync.domain import limits
 from karma_sync.domain.team.machine import Machine
 from karma_sync.domain.team.member import How
-from karma_sync.domain.team.subscription import Status
+from karma_sync.domain.team.subscription import Status, Subscription
 from karma_sync.domain.team.team import Team
 from karma_sync.errors import Unverified
 from karma_sync.paths import is_metadata_folder, metadata_folder
@@ -101,7 +101,8 @@ class Rebuilder:
                 self._restore(tx, files, former)
             elif own.incarnation == here and _incarnation(team, me.key) < here:
                 self._catch_up(tx, files, team)
-            self._raise_minimum_versions(tx, roster, own)
+            self._raise_minimum_version(tx, roster)
+            self._follow(tx, own, own_file)
 
     def _restore(self, tx: Transaction, found: "_Found", leaving: state.Former | None) -> None:
         """Restore a team; with `leaving` as one that I left, because not all may know that yet."""
@@ -147,21 +148,40 @@ class Rebuilder:
                 known = Machine(key=key, tag=member.tag, device=member.device, at=now)
                 state.machines.put(tx, known)
 
-    def _raise_minimum_versions(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
-        me = self._context.me.key
-        for kind, writer, version in (
-            (MEMBER, own.writer, own.version),
-            (ROSTER, roster.writer, roster.version),
-        ):
-            known = state.get_document(tx, roster.team, kind, me)
-            if writer == me and known and known.version < version:
-                state.raise_minimum_version(tx, roster.team, kind, version)
-                void_unknown(tx, (), self._context.now())
-                if kind == MEMBER:
-                    self._narrow(tx, roster, own)
-                    self._say_again(tx, own)
+    def follow(self, team_id: str, found: DocumentFile) -> None:
+        """Follow a member document of mine that others had, if the database is an old backup.
 
-    def _narrow(self, tx: Transaction, roster: Roster, own: MemberDocument) -> None:
+        So are the files beside it then: all of the home was replaced by a copy.
+        """
+        try:
+            own = read_accepted(found.raw, self._context.me.key, PayloadType.MEMBER, MemberDocument)
+        except (Unverified, ValueError):
+            return  # forged: my own is written over it
+        if own.team == team_id and not own.left:
+            with self._context.store.transaction() as tx:
+                self._follow(tx, own, found)
+
+    def _raise_minimum_version(self, tx: Transaction, roster: Roster) -> None:
+        me = self._context.me.key
+        known = state.get_document(tx, roster.team, ROSTER, me)
+        if roster.writer == me and known and known.version < roster.version:
+            state.raise_minimum_version(tx, roster.team, ROSTER, roster.version)
+            void_unknown(tx, (), self._context.now())
+
+    def _follow(self, tx: Transaction, own: MemberDocument, file: DocumentFile) -> None:
+        """Take over what my document says if it is newer than the database."""
+        team = state.teams.get(tx, own.team)
+        known = state.get_document(tx, own.team, MEMBER, own.writer)
+        if team is None or (known.version if known else 0) >= own.version:
+            return
+        if _incarnation(team, own.writer) != own.incarnation:
+            return  # it is from another time in the team
+        state.put_document(tx, document_of(own.team, file, own.version))
+        void_unknown(tx, (), self._context.now())
+        self._narrow(tx, own)
+        self._say_again(tx, team, own)
+
+    def _narrow(self, tx: Transaction, own: MemberDocument) -> None:
         """Limit my answers to those in my newer document: the database is an old backup.
 
         Answers that it does not know are put into it, as after a loss.
@@ -171,20 +191,20 @@ class Rebuilder:
         said = answers_of(own)
         newer = Intent(limits=tuple(Limit.of(answer).changed(limits=None) for answer in said))
         known = {a.project: a for a in state.subscriptions.all(tx, team=own.team, member=mine)}
-        limited = [newer.limit(answer) for answer in known.values()]
-        if incarnation_in(roster, mine) == own.incarnation:
-            limited += [intent.limit(answer) for answer in said if answer.project not in known]
+        # those that are later came from intent.json, with their limits
+        later = {a.project for a in said if a.project in known and _is_later(known[a.project], a)}
+        limited = [newer.limit(a) for a in known.values() if a.project not in later]
+        limited += [intent.limit(answer) for answer in said if answer.project not in known]
         for answer in limited:
             if answer != known.get(answer.project):
                 state.subscriptions.put(tx, answer)
                 why = f"{answer.project}: the database was older than my document"
                 self._context.event_log.record("limited", self._context.me.tag, why)
 
-    def _say_again(self, tx: Transaction, own: MemberDocument) -> None:
+    def _say_again(self, tx: Transaction, team: Team, own: MemberDocument) -> None:
         """Go on to propose and to retract what my newer document does: it is in no answer."""
-        team = state.teams.get(tx, own.team)
-        mine = team.anybody(self._context.me.key) if team else None
-        if team is None or mine is None or mine.incarnation != own.incarnation:
+        mine = team.anybody(own.writer)
+        if mine is None:
             return
         proposals = tuple(each.project for each in own.proposals)
         said = ((each.member, each.incarnation) for each in own.retracts)
@@ -197,3 +217,7 @@ def _incarnation(team: Team, key: str) -> int:
     """That of the member with this key in a team; 0 if there is none."""
     member = team.anybody(key)
     return member.incarnation if member else 0
+
+
+def _is_later(answer: Subscription, than: Subscription) -> bool:
+    return answer.incarnation > than.incarnation

@@ -17,6 +17,8 @@ from karma_sync.team.documents.models import MemberDocument, Roster, roster_of
 from karma_sync.team.documents.stored import MEMBER, ROSTER
 from karma_sync.team.documents.term import notice_of
 
+_WAITS_S = 60.0  # others put a document back within a minute
+
 D = TypeVar("D", Roster, MemberDocument)
 
 
@@ -33,6 +35,7 @@ class Signer:
 
     def __init__(self, context: TeamContext) -> None:
         self._context = context
+        self._awaited_until: dict[str, float] = {}
 
     def write_mine(self, team_id: str) -> list[Written]:
         """Sign and write my documents of a team if they changed; returns the written files."""
@@ -146,9 +149,22 @@ class Signer:
             same = roster is not None and roster == roster_of(team, roster.version)
             pairs.append((roster, roster if same and roster else roster_of(team, last)))
         own = self._signed(tx, team_id, MEMBER, PayloadType.MEMBER, MemberDocument)
-        last = max(own.version if own else 0, state.minimum_version(tx, team_id, MEMBER))
-        pairs.append((own, member_document(team, me, mine, last)))
+        version = own.version if own else 0
+        seen = state.minimum_version(tx, team_id, MEMBER)
+        if own is None or not self._awaits_later(team_id, version, seen):
+            pairs.append((own, member_document(team, me, mine, max(version, seen))))
         return pairs
+
+    def _awaits_later(self, team_id: str, version: int, seen: int) -> bool:
+        """Whether others have a later document of mine, and may still bring it back.
+
+        Then all files here are those of a backup. What I said since counts, so I sign nothing over
+        it for a while: once in the life of a daemon, or a member that lies could silence me.
+        """
+        if seen <= version:
+            return False
+        until = self._context.monotonic() + _WAITS_S
+        return self._context.monotonic() < self._awaited_until.setdefault(team_id, until)
 
     def _signed(
         self, tx: Transaction, team_id: str, kind: str, payload_type: PayloadType, model: type[D]

@@ -1,6 +1,8 @@
 """A member restores an older copy: its last word holds, not that of the copy."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -161,3 +163,70 @@ def test_a_name_that_was_agreed_to_before_is_not_sent_again(here: MemoryTown) ->
     here.settle()
 
     assert a.member.peek(session.id) is None
+
+
+# ---- all of the home is a copy of an earlier day: only the others know what its person said since
+
+
+def leaves_with_its_items(schedule: Schedule, author: Player) -> None:
+    schedule.leave(author, retracted=True)
+
+
+def unshares(schedule: Schedule, author: Player) -> None:
+    schedule.unshare(schedule.written[0])
+
+
+def restore_home(schedule: Schedule, player: Player, copy: Path) -> None:
+    """Put all of a member's files back, and have its daemon work before anybody can be heard."""
+    player.member.down()
+    shutil.rmtree(player.member.home)
+    shutil.copytree(copy, player.member.home, symlinks=True)
+    player.member.up()
+    player.member.work_off()
+    for _ in range(2):
+        schedule.settle()
+        schedule.town.an_hour_passes()
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+@pytest.mark.parametrize("takes_back", [retracts, declines, unshares, leaves_with_its_items])
+def test_what_was_taken_back_goes_though_the_whole_home_is_older(
+    here: MemoryTown, takes_back: Callable[[Schedule, Player], None], is_away: bool
+) -> None:
+    schedule = with_a_session(here)
+    leader, reader, author, _ = schedule.players
+    author.member.down()
+    copy = author.member.folder / "earlier"
+    shutil.copytree(author.member.home, copy, symlinks=True)
+    author.member.up()
+    schedule.settle()
+    if is_away:
+        reader.member.kill()
+    takes_back(schedule, author)
+    schedule.settle()
+    restore_home(schedule, author, copy)
+    schedule.finish()
+
+    for each in (leader, reader):
+        assert each.member.peek(schedule.written[0].session.id) is None, each.me.tag
+
+
+@pytest.mark.parametrize("verb", ["pause", "change"])
+def test_who_sent_no_more_does_not_send_though_the_whole_home_is_older(
+    here: MemoryTown, verb: str
+) -> None:
+    schedule = with_a_session(here)
+    leader, _, author, _ = schedule.players
+    author.member.down()
+    copy = author.member.folder / "earlier"
+    shutil.copytree(author.member.home, copy, symlinks=True)
+    author.member.up()
+    schedule.settle()
+    schedule.answer(author, PROJECT, verb, Direction.RECEIVE)
+    schedule.settle()
+    restore_home(schedule, author, copy)
+    session = author.member.write_session("written since")
+    schedule.finish()
+
+    assert leader.member.peek(session.id) is None
+    assert leader.member.holds(schedule.written[0].session)

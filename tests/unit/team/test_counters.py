@@ -36,7 +36,10 @@ class Alice:
         self.store = state.open_state(paths.state_db)
         events = work.open_work(paths.work_db)
         notes = EventLog(events, lambda: NOW)
-        context = TeamContext(self.store, paths, code_of(ALICE), A, notes, lambda: NOW)
+        self.seconds = 1000.0
+        context = TeamContext(
+            self.store, paths, code_of(ALICE), A, notes, lambda: NOW, lambda: self.seconds
+        )
         self.context = context
         items = library.open_library(paths.library_db)
         for database in (self.store, events, items):
@@ -74,9 +77,13 @@ def alice(tmp_path: Path) -> Alice:
 def test_a_counter_that_was_lost_goes_on_above_what_others_saw(alice: Alice) -> None:
     assert alice.cycle() == NOW_MS
     alice.hear(NOW_MS + 1_000)
+    assert alice.cycle() == NOW_MS, "first the others may bring the later document back"
+    alice.seconds += 60
 
     assert alice.cycle() == NOW_MS + 1_001
     assert alice.cycle() == NOW_MS + 1_001
+    alice.hear(NOW_MS + 2_000)
+    assert alice.cycle() == NOW_MS + 2_001, "nobody can make her wait again"
 
 
 def test_nobody_can_use_up_my_counter(alice: Alice) -> None:
