@@ -13,6 +13,10 @@ SPARE = 1 << 18
 TIMES_ANYWAY = 8  # more for each rule that is tried on all of the text, at all levels of escapes
 
 
+# A match of a rule: its index, the byte before it, the match, and the byte after it.
+MatchKey = tuple[int, bytes, bytes, bytes]
+
+
 class TooMuchWork(Exception):  # noqa: N818  a signal inside the redactor, never an error for people
     """A text asks for more searches than any honest text does."""
 
@@ -20,13 +24,15 @@ class TooMuchWork(Exception):  # noqa: N818  a signal inside the redactor, never
 class Effort:
     """The work that one text may still ask for; `scanned` counts the bytes searched so far.
 
-    `values` are those that were judged: several rules find the same value.
+    `values` are those that were judged: several rules find the same value. `matches` has start and
+    end of the candidate in a match, counted from the match's start, and the candidate's name.
     """
 
     def __init__(self, size: int, anyway: int = 0) -> None:
         """`size` is that of the text, `anyway` the number of rules that are tried on all of it."""
         self.scanned = 0
         self.values: dict[bytes, JudgedValue] = {}
+        self.matches: dict[MatchKey, tuple[int, int, bytes]] = {}
         self._most = (MOST_TIMES + anyway * TIMES_ANYWAY) * size + SPARE
 
     def spend(self, size: int) -> None:

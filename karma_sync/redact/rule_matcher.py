@@ -15,11 +15,17 @@ _NESTED_TIMES = 16
 _NESTED_SPARE = 4096
 
 _LONG = 4096  # bytes of a word, such as a value
+_MOST_KEPT = 512  # bytes of a match that is kept
+_MOST_MATCHES = 20_000
 _BLANK = re.compile(rb"\s")
 _LOOKS_BESIDE = re.compile(r"\\[bB]")
 
 # Whether the person exempted this value from redaction.
 Allowed = Callable[[bytes], bool]
+
+
+# A match of a rule: its start and end, those of the candidate in it, and the candidate's name.
+_Match = tuple[int, int, tuple[int, int], bytes]
 
 
 class Span(NamedTuple):
@@ -104,11 +110,10 @@ class RuleMatcher:
             return
         at = start
         tried, again = -1, 0
-        search = self._pattern.search_long if region.has_long_word else self._pattern.search
-        while match := search(text, at, end):
-            first, last = match[0]
+        search = self._search_long if region.has_long_word else self._search
+        while match := search(text, at, end, effort):
+            first, last, secret, _ = match
             effort.spend(last - at)
-            secret = match[self._group(match) if self._only is None else self._only]
             if last == tried:
                 again += last - first
             else:
@@ -117,7 +122,7 @@ class RuleMatcher:
             if secret in region.secrets:
                 at = secret[1]
                 yield Span(*secret, self._order)
-            elif secret[0] < secret[1] and (nested or self._is_secret(text, match, secret, effort)):
+            elif secret[0] < secret[1] and (nested or self._is_secret(text, match, effort)):
                 at = self._end(text, secret[1], end, effort)
                 region.secrets.add((secret[0], at))
                 yield Span(secret[0], at, self._order)
@@ -129,7 +134,10 @@ class RuleMatcher:
         if self._rule.groups:
             filled = (g for g in self._rule.groups if match[g][0] < match[g][1])
             return next(filled, 0)
-        return next((group for group in self._secrets if match[group][0] >= 0), 0)
+        for group in self._secrets:
+            if match[group][0] >= 0:
+                return group
+        return 0
 
     def _end(self, text: bytes, at: int, end: int, effort: Effort) -> int:
         if self._until is None:
@@ -139,18 +147,47 @@ class RuleMatcher:
         effort.spend(found - at)
         return found
 
-    def _is_secret(
-        self, text: bytes, match: Spans, secret: tuple[int, int], effort: Effort
-    ) -> bool:
+    def _search(self, text: bytes, at: int, end: int, _: Effort) -> _Match | None:
+        groups = self._pattern.search(text, at, end)
+        return None if groups is None else self._match(text, groups)
+
+    def _search_long(self, text: bytes, at: int, end: int, effort: Effort) -> _Match | None:
+        """The same for a region with a long word, where to find out the groups is slow.
+
+        Those of a match that is not long are found once in a text: a match often stands at each
+        level of escapes, and its groups depend on its bytes and on those beside it.
+        """
+        found = self._pattern.where(text, at, end)
+        if found is None:
+            return None
+        first, last = found
+        if last - first > _MOST_KEPT:
+            return self._match(text, self._pattern.groups_of(text, found, end))
+        key = self._order, text[first - 1 : first], text[first:last], text[last : last + 1]
+        known = effort.matches.get(key)
+        if known is not None:
+            start, stop, name = known
+            return first, last, (first + start, first + stop), name
+        match = self._match(text, self._pattern.groups_of(text, found, end))
+        if len(effort.matches) < _MOST_MATCHES:
+            _, _, (start, stop), name = match
+            effort.matches[key] = start - first, stop - first, name
+        return match
+
+    def _match(self, text: bytes, groups: Spans) -> _Match:
+        secret = groups[self._group(groups) if self._only is None else self._only]
+        return *groups[0], secret, self._name(text, groups)
+
+    def _is_secret(self, text: bytes, match: _Match, effort: Effort) -> bool:
+        first, last, secret, name = match
         value = text[slice(*secret)]
         if self._allowed is not None and self._allowed(value):
             return False
         if self._rule.judge is not None:
-            return self._rule.judge(text[slice(*match[0])], value)
+            return self._rule.judge(text[first:last], value)
         check = self._rule.check
         if check is None:
             return True
-        name = self._name(text, match)
         judged = effort.values.get(value)
         if judged is None:
             judged = effort.values[value] = JudgedValue(value)

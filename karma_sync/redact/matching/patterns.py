@@ -51,27 +51,34 @@ class Pattern:
         )
         return None if found[0] == _NOTHING else found
 
-    def search_long(self, text: bytes, pos: int, endpos: int) -> Spans | None:
-        """The same as `search`, for a text in which a match may be very long.
+    def where(self, text: bytes, pos: int, endpos: int) -> tuple[int, int] | None:
+        """Start and end of the same match as `search`, fast also if it is very long."""
+        found: Spans = self._without_groups(self._anywhere, text, pos, endpos)
+        return None if found[0] == _NOTHING else found[0]
+
+    def groups_of(self, text: bytes, found: tuple[int, int], endpos: int) -> Spans:
+        """The groups of a match that `where` told, with this `endpos`, of `text`.
 
         RE2 finds out fast where a match begins and ends, and slowly where its groups do. If one
         group is most of a long match, as a value of 80 kB is, only the match's first and last half
         kilobytes are searched for the groups. The value may then be longer than it is to `search`,
         where that would end it within the match, at a sign between its ends; it is never shorter.
         """
-        found: Spans = self._without_groups(self._anywhere, text, pos, endpos)
-        first, last = found[0]
-        if first < 0:
-            return None
+        groups = self._groups_at_ends(text, *found, endpos)
+        if groups is None:
+            groups = self._match(self._here, text, found[0], endpos)
+        return groups
+
+    def _groups_at_ends(self, text: bytes, first: int, last: int, endpos: int) -> Spans | None:
         left_out = last - first - 2 * _SHOWN
         if left_out <= 0:
-            return self.search(text, first, endpos)
+            return None
         before, after = min(first, 1), min(endpos - last, 1)  # characters beside the match
         joint, size = before + _SHOWN, before + 2 * _SHOWN
         shown = text[first - before : first + _SHOWN] + text[last - _SHOWN : last + after]
         seen: Spans = self._match(self._here, shown, before, len(shown))
         if seen[0] != (before, size) or not self._has_value_at(joint, seen):
-            return self.search(text, first, endpos)
+            return None
         added = first - before
         return tuple(
             (start + added + left_out * (start > joint), end + added + left_out * (end > joint))
