@@ -7,7 +7,7 @@ from typing import NamedTuple
 from karma_sync.redact.effort import Effort
 from karma_sync.redact.matching.judged_value import JudgedValue
 from karma_sync.redact.matching.patterns import PatternSet, Spans, compiled
-from karma_sync.redact.matching.rule import Rule
+from karma_sync.redact.matching.rule import Finder, Rule
 
 # A match that is no secret may hold another match. Where so many bytes of matches with the same
 # end were no secrets, the text is made to be slow, and is cut as if it were one.
@@ -39,12 +39,14 @@ class Span(NamedTuple):
 class Region:
     """A stretch of a text that several rules search, and the secrets that they found in it.
 
-    `has_long_word` says that a match may be so long that its groups are found slowly: there is a
-    word of twice `_LONG` bytes, or of fewer.
+    Only secrets that begin at `last` or before it count; all do if it is None. `has_long_word` says
+    that a match may be so long that its groups are found slowly: there is a word of twice `_LONG`
+    bytes, or of fewer.
     """
 
-    def __init__(self, text: bytes, start: int, end: int) -> None:
+    def __init__(self, text: bytes, start: int, end: int, last: int | None = None) -> None:
         self.text, self.start, self.end = text, start, end
+        self.last = end if last is None else last
         self.secrets: set[tuple[int, int]] = set()
         places = range(start, end - _LONG, _LONG)
         self.has_long_word = any(_BLANK.search(text, p, p + _LONG) is None for p in places)
@@ -82,15 +84,14 @@ class RuleMatcher:
         return self._also is None or self._also.search(part) is not None
 
     def spans(
-        self, text: bytes, start: int = 0, end: int | None = None, effort: Effort | None = None
+        self, text: bytes, effort: Effort | None = None, last: int | None = None
     ) -> Iterator[Span]:
-        """The secrets that the rule finds in text[start:end]; the text around it is context.
+        """The secrets that the rule finds in a text; with `last`, those that begin up to there.
 
         Raises:
             TooMuchWork: the effort is spent.
         """
-        region = Region(text, start, len(text) if end is None else end)
-        return self.spans_in(region, effort or Effort(region.end - start))
+        return self.spans_in(Region(text, 0, len(text), last), effort or Effort(len(text)))
 
     def spans_in(self, region: "Region", effort: Effort) -> Iterator[Span]:
         """The secrets that the rule finds in a region.
@@ -101,19 +102,17 @@ class RuleMatcher:
         Raises:
             TooMuchWork: the effort is spent.
         """
-        text, start, end = region.text, region.start, region.end
         if self._rule.finder:
-            effort.spend(end - start)
-            for first, last in self._rule.finder(text, start, end):
-                if self._allowed is None or not self._allowed(text[first:last]):
-                    yield Span(first, last, self._order)
+            yield from self._found_by(self._rule.finder, region, effort)
             return
-        at = start
+        text, at, end = region.text, region.start, region.end
         tried, again = -1, 0
         search = self._search_long if region.has_long_word else self._search
         while match := search(text, at, end, effort):
             first, last, secret, _ = match
             effort.spend(last - at)
+            if first > region.last:
+                return
             if last == tried:
                 again += last - first
             else:
@@ -129,6 +128,13 @@ class RuleMatcher:
             else:
                 at = max(secret[0], first + 1)
         effort.spend(end - at)
+
+    def _found_by(self, finder: Finder, region: "Region", effort: Effort) -> Iterator[Span]:
+        text, start, end = region.text, region.start, region.end
+        effort.spend(end - start)
+        for first, last in finder(text, start, end):
+            if self._allowed is None or not self._allowed(text[first:last]):
+                yield Span(first, last, self._order)
 
     def _group(self, match: Spans) -> int:
         if self._rule.groups:
@@ -223,8 +229,12 @@ class RuleGroup:
         """Whether one of these rules may find something in a part of a text, escaped or not."""
         return any(matcher.may_find_in(part) for matcher in (*self._alone, *self._together))
 
-    def spans(self, text: bytes, start: int, end: int, effort: Effort) -> Iterator[Span]:
+    def spans(
+        self, text: bytes, start: int, end: int, effort: Effort, last: int | None = None
+    ) -> Iterator[Span]:
         """The secrets that these rules find in text[start:end], those of each rule in order.
+
+        With `last`, only those that begin up to there.
 
         Raises:
             TooMuchWork: the effort is spent.
@@ -235,6 +245,6 @@ class RuleGroup:
             effort.spend(end - start)
             found = self._patterns.matching(text[start:end])
             tried = [*self._alone, *(self._together[at] for at in found)]
-        region = Region(text, start, end)
+        region = Region(text, start, end, last)
         for matcher in tried:
             yield from matcher.spans_in(region, effort)

@@ -231,7 +231,8 @@ class Scanner:
             return []
         found: list[Span] = []
         if written is None or written:
-            every = self._find_in_layer(text, reasons, anyway, search.effort)
+            last = max(start for start, _ in written) if written else None
+            every = self._find_in_layer(text, reasons, anyway, search.effort, last)
             spans = not_too_many(every, len(text))
             found += [s for s in spans if written is None or (s.start, s.end) in written]
         if levels and reasons.coded:
@@ -355,15 +356,21 @@ class Scanner:
         is_name = text[span.end : span.end + 1] in (b"=", b":")
         if not matcher.is_fixed or is_name or (self._beginning and self._beginning.match(rest)):
             return False
-        before = matcher.spans(text[:joint], effort=effort)  # a token ends where its line does
+        before = matcher.spans(text[:joint], effort)  # a token ends where its line does
         return is_key(rest, _LEAST_TAIL) or all(each.start != span.start for each in before)
 
     def _find_in_layer(
-        self, text: bytes, reasons: Reasons, anyway: Sequence[int], effort: Effort
+        self,
+        text: bytes,
+        reasons: Reasons,
+        anyway: Sequence[int],
+        effort: Effort,
+        last: int | None = None,
     ) -> Iterator[Span]:
+        """The secrets in a text as it is; with `last`, only those that begin up to there."""
         everywhere = [(0, len(text))]
         for order in anyway:
-            yield from self._matchers[order].spans(text, effort=effort)
+            yield from self._matchers[order].spans(text, effort, last)
         known: dict[tuple[int, tuple[int, ...]], list[Stretch]] = {}
         for orders, where in reasons.needed:
             places = tuple(where)
@@ -373,7 +380,8 @@ class Scanner:
                     anywhere = group.reach == ANYWHERE
                     known[key] = everywhere if anywhere else regions(text, places, group.reach)
                 for start, end in known[key]:
-                    yield from group.spans(text, start, end, effort)
+                    if last is None or start <= last:
+                        yield from group.spans(text, start, end, effort, last)
 
     def _grouped(self, orders: tuple[int, ...]) -> list[RuleGroup]:
         """The rules at these indexes by their reach; made when a text first opens them."""

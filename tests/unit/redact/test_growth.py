@@ -90,3 +90,10 @@ def test_the_needs_of_a_coloured_record_are_searched_once_as_it_is_written() -> 
     line = record(form.text(6_000))
 
     assert scanned(REDACTOR, line) < 4.5 * len(line)
+
+
+def test_a_text_in_json_is_searched_as_it_is_written_only_where_its_strings_begin() -> None:
+    text = next(form for form in kinds()["minified code"]).text(6_000)
+    escaped = record(PRINTED["in JSON"](text))
+
+    assert scanned(REDACTOR, escaped) < 2 * scanned(REDACTOR, record(text))
