@@ -75,9 +75,10 @@ def _in_lines(text: bytes) -> Iterator[Stretch]:
             continue
         for sign in (b"|", b",", b"\t", b";"):
             if sign in header[1] and (names := _names(header[1], sign)):
+                columns = _telling(names)
                 for cells, line_end in _rows(text, done, end, sign, len(names)):
                     done = line_end
-                    yield from _judged(names, _telling(names), cells)
+                    yield from _judged(names, columns, cells)
                 break
 
 

@@ -55,9 +55,11 @@ def _tags(text: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
     at = start
     while mark := _MARKS.search(text, at, end):
         at = mark[0][1]
-        if tag := _TAG.match(text, mark[0][0], end):
+        tag = _TAG.match(text, mark[0][0], end)
+        while tag:
             yield tag
             at = tag.end()
+            tag = _TAG.match(text, at, end)  # they may follow each other
 
 
 def _is_quoted(text: bytes, start: int, end: int) -> bool:
