@@ -23,7 +23,7 @@ SIZE = 40_000  # bytes of the shorter text; the longer one has twice as many
 _LEAST_S = 0.004  # CPU below which a growth is not measured: the clock is coarse
 _RUNS = 3
 _LINEAR = 2.0  # a form that seems to grow faster is measured again,
-_MORE_RUNS = 9  # so many times
+_MORE_RUNS = 6  # so many times
 
 
 @dataclass(frozen=True)

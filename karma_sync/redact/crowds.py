@@ -18,13 +18,19 @@ _LINE_END = re.compile(rb"\n|\\n|\\u(?!001[bB])")
 class _Crowd:
     """Hits of one need that follow each other in a line, at every level of escapes.
 
-    `stop` is how far the crowd may go, `inner` the index of its last hit, which goes if another one
-    follows; -1 if there is none after the first.
+    Those of rules that look further than a crowd is wide may stand in several lines. `stop` is how
+    far the crowd may go, `inner` the index of its last hit, which goes if another one follows; -1
+    if there is none after the first.
     """
 
     def __init__(self, text: bytes, place: int, reach: int) -> None:
         self.inner = _NOWHERE
-        self.stop = len(text) if reach == ANYWHERE else _line_end(text, place)
+        if reach == ANYWHERE:
+            self.stop = len(text)
+        elif reach >= _NEAR:
+            self.stop = place + _NEAR
+        else:
+            self.stop = _line_end(text, place)
 
     def add(self, at: int) -> None:
         """Add the hit at this index."""
@@ -41,7 +47,8 @@ def _line_end(text: bytes, place: int) -> int:
 def thinned(text: bytes, hits: Sequence[NeedHit], kinds: Sequence[NeedKind]) -> Sequence[NeedHit]:
     """The hits of a text without those of rules between two others that are near, in one line.
 
-    The same is found: what is searched because of the two holds all that lies between them.
+    The same is found: what is searched because of the two holds all that lies between them. Where
+    it reaches further than the two are apart, they need not be in one line.
     """
     if len(hits) < _FEW:
         return hits

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from karma_sync.redact.codings import Coding
 from karma_sync.redact.crowds import beside_escapes, thinned
 from karma_sync.redact.escapes import LEVELS, Unescaped
-from karma_sync.redact.gates import NeedHit, NeedKind
+from karma_sync.redact.gates import Gates, NeedHit, NeedKind
+from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 from karma_sync.redact.stretches import (
     Around,
     Stretch,
@@ -18,14 +19,12 @@ from karma_sync.redact.stretches import (
 from tests.support.builders import examples
 
 KINDS = (NeedKind(reach=0), NeedKind(reach=600), NeedKind(Coding.BASE64), NeedKind())
+LINE_ENDS = (b"\n", b"\\n", b"\\\\n", b"\\u000a")
 PIECES = (
-    b"\n",
+    *LINE_ENDS,
     b"\\n",
-    b"\\n",
-    b"\\\\n",
     b"\\\\n",
     b'\\"',
-    b"\\u000a",
     b"\\u001b[0m",
     b"\\",
     b" ",
@@ -38,12 +37,16 @@ NEEDS = ((0,), (0,), (0,), (1,), (0, 1), (2,), (0, 2))
 
 @st.composite
 def texts(draw: st.DrawFn) -> tuple[bytes, list[NeedHit]]:
-    """A text with lines of less than 8 kB, and hits in it."""
-    pieces = draw(st.lists(st.sampled_from(PIECES), min_size=40, max_size=60))
+    """A text with lines of less than 8 kB, and hits in them.
+
+    A hit in a line's end has the next line searched too, or not, as those before it have it.
+    """
+    pieces = draw(st.lists(st.sampled_from(PIECES), min_size=60, max_size=90))
     text, hits = b"", list[NeedHit]()
     for piece in pieces:
         text += piece
-        hits.append(NeedHit(len(text) - 1, draw(st.sampled_from(NEEDS))))
+        if piece not in LINE_ENDS:
+            hits.append(NeedHit(len(text) - 1, draw(st.sampled_from(NEEDS))))
     return text[:8000], [hit for hit in hits if hit.place < len(text[:8000])]
 
 
@@ -89,6 +92,25 @@ def test_of_a_crowd_in_one_line_few_hits_are_left() -> None:
     assert left[0] == hits[0]
     assert left[-1] == hits[-1]
     assert len(left) < len(hits) / 40
+
+
+def test_of_hits_that_have_the_lines_between_them_searched_few_are_left() -> None:
+    text = b"- name: x\n" * 1000
+    hits = [NeedHit(at, (1,)) for at in range(0, len(text), 10)]
+
+    left = thinned(text, hits, KINDS)
+
+    assert left[0] == hits[0]
+    assert left[-1] == hits[-1]
+    assert len(left) < len(hits) / 20
+
+
+def test_rules_that_need_the_same_look_equally_far() -> None:
+    gates = Gates(DEFAULT_RULES)
+    for need, kind in enumerate(gates.kinds):
+        opened = [DEFAULT_RULES[order] for order in gates.opened([NeedHit(0, (need,))])]
+
+        assert {0 if rule.one_line else rule.reach for rule in opened} <= {kind.reach}
 
 
 def test_the_first_and_the_last_hit_are_left_of_those_that_open_all_of_a_text() -> None:
