@@ -131,6 +131,17 @@ class Outbox:
         items, self._items = self._items, {}
         self._start_placing(items)
 
+    def drop_waiting(self) -> None:
+        """Delete what waits for its place: nothing more is sent.
+
+        Raises:
+            NotWritable: as in `flush`, for the files that were being placed.
+        """
+        try:
+            self._finish_placing()
+        finally:
+            self._discard_all()
+
     def retract(self, item: str, envelope: bytes) -> None:
         """Replace an item's file with a retraction.
 

@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +103,9 @@ class Sender:
         # an outbox that stays is not made anew: it lists the files that Syncthing must still
         # rescan, and nothing else has them
         kept = {name: outbox for name, (_, outbox) in self._channels.items()}
+        for name in known.keys() - wanted.keys():
+            with suppress(NotWritable):  # it is packaged again if the channel is opened again
+                kept[name].drop_waiting()
         boxes = {name: kept.get(name) or self._outbox(folder(name)) for name in wanted}
         for name in wanted.keys() - known.keys():
             self._packager.forget_missing(name, boxes[name])

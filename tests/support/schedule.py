@@ -36,7 +36,7 @@ class Written:
     `left` is how much others may have fetched from its author; `most` and `least` are by reader.
     `earlier` is `most` as it was before the author took the session back. `outdated` are those who
     may still have what they are to delete as soon as they hear of it. `unshared` is true while the
-    author keeps this one session back.
+    author keeps this one session back, and `unheard` are those who are outdated because of that.
     """
 
     author: Player
@@ -48,6 +48,20 @@ class Written:
     earlier: dict[Player, int] = field(default_factory=dict)
     outdated: set[Player] = field(default_factory=set)
     unshared: bool = False
+    unheard: set[Player] = field(default_factory=set)
+
+    def unshare(self) -> None:
+        """The author takes this one session back."""
+        before = set(self.outdated)
+        self.withdraw()
+        self.unshared, self.unheard = True, self.outdated - before
+
+    def share_again(self) -> None:
+        """The author shares it again: whoever has not heard of the rest may keep what it has."""
+        self.unshared = False
+        for reader in self.unheard & self.outdated:
+            self.most[reader] = max(self.most.get(reader, 0), self.earlier.get(reader, 0))
+        self.unheard = set()
 
     def withdraw(self) -> None:
         """The author takes it back from all who are in the team."""
@@ -331,14 +345,13 @@ class Schedule:
         self._note(each.author, f"unshares {each.session.id[:8]}")
         each.author.unshare(each.session.id)
         each.author.member.work_off()
-        each.withdraw()
-        each.unshared = True
+        each.unshare()
 
     def share_again(self, each: Written) -> None:
         """An author lets a session leave again that it took back."""
         self._note(each.author, f"shares {each.session.id[:8]} again")
         each.author.share_again(each.session.id)
-        each.unshared = False
+        each.share_again()
 
     def _leave(self, player: Player) -> None:
         team = player.team()

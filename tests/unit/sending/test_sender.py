@@ -105,6 +105,19 @@ def test_files_written_before_the_team_changed_are_still_rescanned(office: Offic
     assert office.told == [item_name(office.desk.item())]
 
 
+def test_a_channel_that_is_closed_keeps_nothing_that_waits_to_be_written(office: Office) -> None:
+    office.desk.write(said("hello"))
+    office.sender.rescan()
+    office.sender.send(office.desk.session())
+    office.send_to()
+
+    assert [p.name for p in office.desk.outbox.path.rglob("*.part")] == []
+    office.send_to(office.desk.channel)
+    assert office.sender.send(office.desk.session()).packaged
+    office.sender.rescan()
+    assert office.desk.content() == said("hello")
+
+
 def test_the_sender_reports_the_bytes_left_of_a_large_session(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
