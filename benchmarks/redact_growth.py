@@ -186,7 +186,7 @@ class Timed(NamedTuple):
 
 
 def confirmed(measure: Callable[[int], Timed]) -> Timed:
-    """What `measure` tells of a number of runs, of more runs if the form seems to grow.
+    """The times that `measure` takes of a number of runs, of more if the form seems to grow.
 
     Other work on the machine may slow one of the two texts down in three runs; what truly grows
     does so in all of them.

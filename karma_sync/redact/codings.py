@@ -152,7 +152,7 @@ def _without_percent(run: bytes) -> Decoded:
 
 
 def _without_base64(run: bytes) -> Decoded | None:
-    """What base64 stands for; a secret in it is all of it."""
+    """The text that base64 stands for; a secret in it is all of it."""
     data = _text_of(run)
     return Decoded(data, [0], [(0, -len(run))]) if data else None
 

@@ -25,7 +25,7 @@ class Around(NamedTuple):
 
 
 def united(stretches: Iterable[Stretch]) -> Iterator[Around]:
-    """What must be searched around all places, in order; what overlaps is one."""
+    """The stretches to be searched around all places, in order; those that overlap are one."""
     first, last = -1, -1
     for low, high in sorted(stretches):
         if low <= last:
