@@ -5,6 +5,7 @@ end, on lines of its own or without a blank between; and lists as long as no hon
 """
 
 import base64
+import gc
 import itertools
 import json
 import re
@@ -22,8 +23,8 @@ from karma_sync.redact.rules.default_rules import DEFAULT_RULES
 SIZE = 40_000  # bytes of the shorter text; the longer one has twice as many
 _LEAST_S = 0.004  # CPU below which a growth is not measured: the clock is coarse
 _RUNS = 3
-_LINEAR = 2.0  # a form that seems to grow faster is measured again,
-_MORE_RUNS = 6  # so many times
+_LINEAR = 2.0  # a form that seems to grow faster is measured again
+_MORE_RUNS = 6
 
 
 @dataclass(frozen=True)
@@ -185,16 +186,9 @@ class Timed(NamedTuple):
         return self.longer_s / max(self.shorter_s, _LEAST_S)
 
 
-def confirmed(measure: Callable[[int], Timed]) -> Timed:
-    """The times that `measure` takes of a number of runs, of more if the form seems to grow.
-
-    Other work on the machine may slow one of the two texts down in three runs; what truly grows
-    does so in all of them.
-    """
-    first = measure(_RUNS)
-    if first.growth <= _LINEAR:
-        return first
-    return Timed(*map(min, first, measure(_MORE_RUNS)))
+def confirmed(first: Timed, again: Callable[[], Timed]) -> float:
+    """The growth of a form, measured again if it seems to grow."""
+    return again().growth if first.growth > _LINEAR else first.growth
 
 
 def growth() -> dict[str, object]:
@@ -206,9 +200,10 @@ def growth() -> dict[str, object]:
     found: list[tuple[float, float, str]] = []
     for form in itertools.chain(forms(), printed_examples()):
         shorter, longer = (record(form.text(size)) for size in (SIZE, 2 * SIZE))
-        times = confirmed(partial(_timed, redactor, shorter, longer))
+        times = _timed(redactor, shorter, longer, _RUNS)
+        grows = confirmed(times, partial(_timed_alone, redactor, shorter, longer))
         s_per_mb = times.longer_s / len(longer) * 1e6
-        found.append((round(s_per_mb, 3), round(times.growth, 2), form.name))
+        found.append((round(s_per_mb, 3), round(grows, 2), form.name))
     found.sort(reverse=True)
     speeds, growths, names = zip(*found, strict=True)
     write_samples("redact_growth", {"form": names, "s_per_mb": speeds, "growth": growths})
@@ -217,8 +212,9 @@ def growth() -> dict[str, object]:
         "n": len(found),
         "how": f"forms made of what the rules look for, {SIZE} and twice as many bytes in a record:"
         " CPU of the longer over CPU of the shorter, the worst form; in turns, the least of"
-        f" {_RUNS} runs, of {_RUNS + _MORE_RUNS} where that is above {_LINEAR}; over_1_s and"
-        " over_2_s are the forms whose longer record takes more CPU a MB",
+        f" {_RUNS} runs; where that is above {_LINEAR}, the least of {_MORE_RUNS} more without the"
+        " collection of others' garbage; over_1_s and over_2_s are the forms whose longer record"
+        " takes more CPU a MB, the least of the first runs",
         "seed": None,
         "value": worst[1],
         "worst": worst[2],
@@ -233,6 +229,20 @@ def _timed(redactor: RuleRedactor, shorter: bytes, longer: bytes, runs: int) -> 
     """Both in turns, because the machine may be slower for a while; others use it too."""
     pairs = [(_cpu_s(redactor, shorter), _cpu_s(redactor, longer)) for _ in range(runs)]
     return Timed(*map(min, zip(*pairs, strict=True)))
+
+
+def _timed_alone(redactor: RuleRedactor, shorter: bytes, longer: bytes) -> Timed:
+    """Both measured more often, with no search for garbage among what is there already.
+
+    Such a search takes about 10 ms, and may fall into each run of the longer text and into none of
+    the shorter one's.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        return _timed(redactor, shorter, longer, _MORE_RUNS)
+    finally:
+        gc.unfreeze()
 
 
 def _cpu_s(redactor: RuleRedactor, line: bytes) -> float:
