@@ -33,12 +33,16 @@ class Forgetting:
             self._record(items, self._importer.forget_taken_back(items))
         for team, project in places - self._purged:
             if count := self._importer.forget_received(team, project, self._me):
-                why = f"{count} sessions of {project or 'a former team'}"
+                why = f"{_sessions(count)} of {project or 'a former team'}"
                 self._event_log.record("purged", self._me, why)
         self._kept, self._taken_back, self._purged = kept, gone, places
 
     def _record(self, each: Kept | TakenBack, count: int) -> None:
         if count:
-            why = f"{count} sessions of {each.project}"
+            why = f"{_sessions(count)} of {each.project}"
             about = Topic(project=each.project, actor=each.member)
             self._event_log.record("withdrawn", each.member, why, about)
+
+
+def _sessions(count: int) -> str:
+    return "1 session" if count == 1 else f"{count} sessions"

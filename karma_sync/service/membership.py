@@ -206,17 +206,6 @@ def propose(store: Database, me: PairingCode, project: str, name: str | None) ->
     return team
 
 
-def proposals(store: Database, me: PairingCode) -> list[tuple[Team, Member, str]]:
-    """The projects that members propose to the teams that I lead, and that are not shared yet."""
-    return [
-        (team, member, project)
-        for team in teams.led_by(store, me)
-        for member in team.members
-        for project in member.proposals
-        if not team.project(project) and project not in team.aliases
-    ]
-
-
 def _as_member(team: Team, me: PairingCode) -> Member:
     """Me as a member of a team.
 

@@ -51,7 +51,7 @@ def next_step(found: Situation) -> str:
     if found.is_paused:
         return "karma-sync resume"
     waiting = found.waiting
-    if waiting.contacts or waiting.invitations or waiting.machines:
+    if waiting.contacts or waiting.invitations or waiting.asking or waiting.machines:
         return "karma-sync inbox"
     ended = {team.id for team in found.teams if team.is_dissolved}
     open_to_me = [each for each in found.answers if each.team not in ended]
@@ -75,7 +75,7 @@ def _without_team(waiting: invitations.Waiting) -> str:
         return f"karma-sync code, for {one.tag}, who types: karma-sync team add CODE"
     for other in waiting.awaited:
         return f"karma-sync inbox, which shows how to continue with {other.name}"
-    return "karma-sync pair CODE, with a leader's pairing code, or karma-sync team create NAME"
+    return "karma-sync join, with an invitation code, or karma-sync team create NAME"
 
 
 def _for_team(team: Team, key: str, *, is_personal: bool) -> str:

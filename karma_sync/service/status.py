@@ -38,7 +38,7 @@ from karma_sync.service.status_model import (
     peers,
     renames,
 )
-from karma_sync.service.teams import personal_ids
+from karma_sync.service.teams import personal_ids, proposals
 from karma_sync.store import events, ledger, library, readable, state, work
 from karma_sync.store.database import Transaction
 from karma_sync.store.world import active_pause, read_world
@@ -92,6 +92,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         last_error_over=is_over,
         removed=[(f.name, f.at) for f in formers if f.how is How.REMOVED and now - f.at < _LATELY],
         taken_over=taken_over,
+        proposed=proposals(stores.state, me),
     )
 
 
@@ -102,7 +103,7 @@ def _taken_over(tx: Transaction, world: World, now: datetime) -> list[NewLeader]
     found = []
     for team in world.teams if known else ():
         leads = team.member(team.leader)
-        if leads and leads.key != world.key and leads.tag in known:
+        if team.rank and leads and leads.key != world.key and leads.tag in known:
             found.append(NewLeader(team.name, leads.tag, known[leads.tag]))
     return found
 
@@ -128,8 +129,8 @@ class _Look:
 
 
 def _peers(stores: Stores, world: World, is_up: bool) -> dict[str, Peer]:
-    members = {m.key: m for team in world.teams for m in team.members if m.key != world.key}
-    return peers(stores.work, members.values(), is_up=is_up)
+    others = {m.key: m for team in world.teams for m in team.everybody if m.key != world.key}
+    return peers(stores.work, others.values(), is_up=is_up)
 
 
 def _silent(look: _Look, now: datetime) -> dict[str, int | None]:
@@ -137,11 +138,12 @@ def _silent(look: _Look, now: datetime) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
     for team in look.world.teams:
         peers = [look.peers[m.key] for m in team.members if m.key in look.peers]
+        keys = {peer.member.key for peer in peers}
         if not peers or any(peer.connected for peer in peers):
             continue
         with look.stores.work.reading() as tx:
             # a receipt's version is the moment at which it was signed, or just above
-            versions = [r.version for r in work.receipts_of(tx, team.id) if r.writer in look.peers]
+            versions = [r.version for r in work.receipts_of(tx, team.id) if r.writer in keys]
         moments = [peer.last_seen for peer in peers if peer.last_seen]
         latest = now.timestamp() * 1000
         moments += [datetime.fromtimestamp(min(v, latest) / 1000, UTC) for v in versions]
@@ -211,7 +213,7 @@ def _why(stays: Iterable[work.Withheld], kind: work.Stays) -> dict[str, str]:
 def _receivers(
     look: _Look, answers: projects.ProjectAnswers, box: Channel | None, sent: dict[str, int]
 ) -> list[ReceiverStatus]:
-    """Every member that receives what I send, with or without a receipt."""
+    """Every member and guest that receives what I send, with or without a receipt."""
     if box is None:
         return []
     receipts = receipts_for(look.stores.work, box.team, box.id)
@@ -220,7 +222,7 @@ def _receivers(
     paused = {member.tag for member, theirs in answers.others if theirs.status is Answer.PAUSED}
     found = []
     taking = receivers(look.world, box)
-    members = [m for m in box.team.members if m.device in taking]
+    members = [m for m in box.team.everybody if m.device in taking]
     for member in sorted(members, key=lambda m: m.tag):
         receipt = receipts.get(member.tag)
         items = receipt.confirms(sent, known.get(member.key, 0)) if receipt else 0

@@ -176,6 +176,7 @@ class StatusReport:
     - `starting` if a daemon holds the lock but is not up: it starts or stops.
     - `removed` are the names of the teams from which I was removed lately, and when.
     - `taken_over` are the teams that a successor took over lately.
+    - `proposed` are the projects that members propose to the teams that I lead.
     """
 
     peers: list[Peer]
@@ -194,6 +195,7 @@ class StatusReport:
     personal: Collection[str] = ()
     removed: Sequence[tuple[str, datetime]] = ()
     taken_over: Sequence[NewLeader] = ()
+    proposed: Sequence[tuple[Team, Member, str]] = ()
 
     def stuck(self, running: bool) -> list[str]:
         """Problems that do not end by themselves, one text each."""

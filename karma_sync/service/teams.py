@@ -35,6 +35,17 @@ def led_by(store: Database, me: PairingCode) -> list[Team]:
     return [team for team in all_teams(store) if team.leader == me.key]
 
 
+def proposals(store: Database, me: PairingCode) -> list[tuple[Team, Member, str]]:
+    """The projects that members propose to the teams that I lead, and that are not shared yet."""
+    return [
+        (team, member, project)
+        for team in led_by(store, me)
+        for member in team.members
+        for project in member.proposals
+        if not team.project(project) and project not in team.aliases
+    ]
+
+
 def create(store: Database, me: PairingCode, name: str) -> Team:
     """Found a team that I lead.
 

@@ -48,7 +48,7 @@ class Joiner:
 
     def _rosters(self, invitation: Invitation) -> Iterator[tuple[DocumentFile, Roster]]:
         folder = self._context.metadata(invitation.folder)
-        if invitation.answer is Answer.ACCEPTED:
+        if invitation.answer is Answer.ACCEPTED or self._is_paired(invitation):
             folder.forget()
         for found in folder.changed():
             if found.kind != ROSTER:
@@ -69,6 +69,13 @@ class Joiner:
                 )
                 continue
             yield found, roster
+
+    def _is_paired(self, invitation: Invitation) -> bool:
+        """Whether an invitation waits whose leader I paired with, perhaps after it came."""
+        with self._context.store.reading() as tx:
+            pairing = state.pairings.get(tx, invitation.leader_key)
+        waits = invitation.answer is Answer.PENDING
+        return waits and pairing is not None and pairing.open_at(self._context.now())
 
     def _is_from_after_i_left(self, roster: Roster, former: state.Former | None) -> bool:
         """Whether a roster only says what I know: I am in the team no longer.

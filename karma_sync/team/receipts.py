@@ -122,7 +122,7 @@ class Receipts:
         mine = {each.item: each.revision for each in packed}
         confirmed = confirmations(self._store, channel.team, channel.id, mine)
         taking = receivers(self._world, channel)
-        tags = [member.tag for member in channel.team.members if member.device in taking]
+        tags = [member.tag for member in channel.team.everybody if member.device in taking]
         return all(confirmed.get(tag, (0, False))[1] for tag in tags)
 
     def _folder(self, team: Team) -> MetadataFolder | None:

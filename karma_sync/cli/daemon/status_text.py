@@ -125,6 +125,11 @@ def _packaging_line(left: "TransferStatus") -> Line:
 def _waiting_lines(found: "StatusReport") -> list[Line]:
     """Return the requests that wait for an answer, and the members whose invitation is awaited."""
     lines = [f"{each.name} wants to connect" for each in found.inbox.contacts]
+    lines += [f"{each.tag} asks to join with a code of yours" for each in found.inbox.asking]
+    lines += [
+        f"{member.tag} proposes {project} for {team.name}: karma-sync inbox"
+        for team, member, project in found.proposed
+    ]
     lines += [
         f"{each.member.tag} is said to be another machine of yours" for each in found.inbox.machines
     ]

@@ -49,7 +49,7 @@ def inbox(as_json: JsonOption = False) -> None:
     Example: karma-sync inbox
     """
     from karma_sync.service import invitations
-    from karma_sync.service.membership import proposals
+    from karma_sync.service.teams import proposals
 
     app = App.from_environment()
     warn_if_down(app)

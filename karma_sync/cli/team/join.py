@@ -257,8 +257,8 @@ def _why_it_takes(app: App, joining: "Joining") -> str:
             " Waiting (Ctrl-C is fine, the daemon goes on) …"
         )
     return (
-        "The leader's machine does not answer: it must be on, with its daemon. Waiting (Ctrl-C is"
-        " fine, the daemon goes on) …"
+        "The leader's machine has not answered yet: it must be on, with its daemon. Waiting (Ctrl-C"
+        " is fine, the daemon goes on) …"
     )
 
 

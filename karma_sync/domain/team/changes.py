@@ -160,7 +160,7 @@ def _renamed(key: str, old: Fact, new: Fact, after: Mapping[str, Fact]) -> list[
     if kind != "team" or old.team == new.team:
         return []
     leader = after[f"leader/{team}"].who
-    return [new.changed(what="renamed", who=leader, actor=leader)]
+    return [new.changed(what="renamed", who=leader, actor=leader, why=f"team {new.team}")]
 
 
 def _is_reopened(key: str, old: Fact, after: Mapping[str, Fact]) -> bool:

@@ -176,7 +176,7 @@ def new_invitations(
 
 
 class Pairing(Value, frozen=True, kw_only=True):
-    """A code that the person pasted before the invitation came.
+    """A code that the person pasted, before the invitation came or while it waits.
 
     The first invitation that `key` (hex) sends within 24 hours of `made` (UTC) is accepted; if
     `team` is the ID of one, the first to this team.

@@ -135,7 +135,7 @@ class Overrides:
 
 def _tag(channel: Channel, device: str) -> str:
     """The tag of the member whose device ID begins with `device`."""
-    for member in channel.team.members:
+    for member in channel.team.everybody:
         if device and member.device.startswith(device):
             return member.tag
     return device or "nobody"

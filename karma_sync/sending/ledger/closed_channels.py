@@ -74,7 +74,7 @@ class _Reader:
             project=project,
             rows=rows,
             stays=stays,
-            had={m.tag: known.get(m.key, 0) for m in team.members if m.key in had - {me}},
+            had={m.tag: known.get(m.key, 0) for m in team.everybody if m.key in had - {me}},
             gone=frozenset(self._confirmed_by(team, folder, closed) if closed else ()),
             closed=closed,
         )
@@ -88,7 +88,7 @@ class _Reader:
         with self.store.reading() as tx:
             receipts = work.receipts_of(tx, team.id)
         for signed in receipts:
-            member = team.member(signed.writer)
+            member = team.anybody(signed.writer)
             if member is None or signed.writer == me:
                 continue
             receipt = stored_receipt(signed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from karma_sync.domain.mesh.channels import Channel, World
+from karma_sync.domain.mesh.channels import Channel, World, listeners
 from karma_sync.sending.ledger.closed_channels import Ended
 from karma_sync.store import ledger
 from karma_sync.store.database import Database
@@ -105,8 +105,9 @@ def read_box(store: Database, world: World, channel: Channel) -> Box:
         recall = ledger.get_recall(tx, channel.id)
         known = ledger.confirmed(tx, channel.id)
     said = receipts_for(store, channel.team, channel.id)
-    receivers = {m.tag for m in channel.team.members if _receives(world, channel, m.key)}
-    tags = {m.key: m.tag for m in channel.team.members}
+    listening = listeners(channel.team, channel.project)
+    receivers = {m.tag for m in listening if _receives(world, channel, m.key)}
+    tags = {m.key: m.tag for m in channel.team.everybody}
     return Box(
         channel,
         rows,

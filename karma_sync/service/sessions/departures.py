@@ -28,7 +28,7 @@ def departures(
 
 
 def _require_member(teams: Iterable[Team], me: str, tag: str | None) -> None:
-    tags = sorted({member.tag for team in teams for member in team.members} - {me})
+    tags = sorted({member.tag for team in teams for member in team.everybody} - {me})
     if tag is not None and tag not in tags:
         hint = f"--to {' or '.join(tags[:_NAMED])}" if tags else "karma-sync status"
         raise NotFound(f"no other member of your teams is {tag!r}", hint=hint)

@@ -27,12 +27,12 @@ def digest_of(revisions: Mapping[str, int]) -> str:
 
 
 def receipts_for(store: Database, team: Team, folder: str) -> "dict[str, ChannelReceipt]":
-    """By member tag, what the member's newest receipt states about a channel."""
+    """By tag, what the newest receipt of a member or guest states about a channel."""
     found = {}
     with store.reading() as tx:
         receipts = work.receipts_of(tx, team.id)
     for signed in receipts:
-        member = team.member(signed.writer)
+        member = team.anybody(signed.writer)
         receipt = stored_receipt(signed).of(folder) if member else None
         if member and receipt:
             found[member.tag] = receipt

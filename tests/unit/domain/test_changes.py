@@ -222,6 +222,13 @@ def test_leadership_names_and_ends_of_a_team_are_news() -> None:
     assert told(known(), known(teams=(TEAM.dissolve(),))) == [("dissolved", BOB, "team backend")]
 
 
+def test_who_renames_the_team_of_a_guest_is_no_guest() -> None:
+    mine = team_of_all(BOB).add(code_of(ALICE), 1, (PROJECT,)).activate(key_of(ALICE).public, ())
+    named = mine.changed(name="platform")
+
+    assert told(known(teams=(mine,)), known(teams=(named,))) == [("renamed", BOB, "team platform")]
+
+
 @pytest.mark.parametrize("name", ["backend", "platform"])
 def test_who_leads_now_did_not_do_again_what_was_done_before(name: str) -> None:
     before = TEAM.add(code_of(CAROL), 1)

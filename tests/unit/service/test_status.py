@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from karma_sync.domain.events import Event, EventType
+from karma_sync.domain.team.direction import Direction
 from karma_sync.paths import metadata_folder
 from karma_sync.service import status as service
 from karma_sync.service import status_model
@@ -18,7 +19,10 @@ from tests.support.builders import (
     ALICE,
     BOB,
     CAROL,
+    MALLORY,
     NOW,
+    NOW_MS,
+    PROJECT,
     answer,
     channel_of,
     code_of,
@@ -28,6 +32,7 @@ from tests.support.builders import (
 )
 
 TEAM = team_of_all(ALICE, BOB, CAROL)
+DAVE = "dave.pc"
 
 
 @pytest.fixture
@@ -153,3 +158,38 @@ def test_a_fault_names_what_a_person_knows(stores: Stores) -> None:
         work.faults.put(tx, work.Fault(folder=metadata_folder(TEAM.id), why="marker missing"))
 
     assert look(stores).faults == {"documents of team backend": "marker missing"}
+
+
+def test_a_guest_that_receives_is_named_beside_the_members(stores: Stores) -> None:
+    guest = TEAM.add(code_of(MALLORY), NOW_MS, (PROJECT,)).activate(key_of(MALLORY).public, ())
+    other = "example.org/acme/other"
+    blind = guest.share(other, NOW_MS).add(code_of(DAVE), NOW_MS, (other,))
+    with stores.state.transaction() as tx:
+        state.teams.put(tx, blind.activate(key_of(DAVE).public, ()))
+        receiving = [answer(TEAM, tag, direction=Direction.RECEIVE) for tag in (MALLORY, DAVE)]
+        state.subscriptions.put(tx, *receiving)
+    found = look(stores)
+
+    (project,) = (p for p in found.projects if p.mine.project == PROJECT)
+    assert [r.tag for r in project.receivers] == [BOB, MALLORY]
+    assert MALLORY in [p.member.tag for p in found.peers]
+    seen(stores, MALLORY, 0, connected=True)
+    assert look(stores).silent == {"backend": None}, "a guest does not answer for the team"
+
+
+def test_only_a_team_that_was_taken_over_is_named(stores: Stores) -> None:
+    bobs = team_of_all(BOB, ALICE, name="design")
+    taken = TEAM.changed(leader=key_of(BOB).public, rank=8, term=2)
+    with stores.state.transaction() as tx:
+        state.teams.put(tx, taken, bobs)
+    with stores.work.transaction() as tx:
+        events.add(tx, Event(0, NOW, EventType.LEADER_TAKEN_OVER, BOB, "team backend"))
+
+    assert [each.team for each in look(stores).taken_over] == ["backend"]
+
+
+def test_what_waits_for_the_yes_of_a_leader_is_told(stores: Stores) -> None:
+    with stores.state.transaction() as tx:
+        state.teams.put(tx, TEAM.proposing(key_of(BOB).public, ("h/o/new",)))
+
+    assert [(m.tag, p) for _, m, p in look(stores).proposed] == [(BOB, "h/o/new")]

@@ -1,6 +1,7 @@
 """Calling back: the choice is stored, the outboxes follow, and confirmations are reported."""
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from karma_sync.sending.ledger import recalls, sent
 from karma_sync.service.sessions import withdrawal
 from karma_sync.signing import PayloadType
 from karma_sync.store import ledger, state, work
+from karma_sync.store.database import Database
 from karma_sync.store.intent import IntentFile
 from karma_sync.store.intent_content import read_intent
 from karma_sync.store.ledger import Departed
@@ -23,11 +25,13 @@ from tests.support.builders import (
     ALICE,
     BOB,
     CAROL,
+    MALLORY,
     NOW,
     NOW_MS,
     Swapping,
     answer,
     channel_of,
+    code_of,
     examples,
     key_of,
     said,
@@ -250,6 +254,40 @@ def test_a_second_recall_before_the_first_is_over_waits_for_both(office: Office)
     assert recall.swept
 
 
+def confirm(store: Database, tag: str, imported: Imported) -> None:
+    """Have a receipt of this member or guest for the channel."""
+    channel = channel_receipt(CHANNEL.id, imported)
+    receipt = Receipt(team=TEAM.id, writer=key_of(tag).public, version=1, channels=(channel,))
+    envelope = key_of(tag).sign(PayloadType.RECEIPT, receipt.to_json().encode())
+    with store.transaction() as tx:
+        work.put_receipt(tx, TEAM.id, work.SignedReceipt(key_of(tag).public, 1, envelope))
+
+
+def test_a_guest_confirms_like_a_member(tmp_path: Path) -> None:
+    store = work.open_work(tmp_path / "work.db")
+    states = state.open_state(tmp_path / "state.db")
+    gone = departed("gone", revision=NOW_MS, withdrawn=NOW_MS + 8)
+    with store.transaction() as tx:
+        ledger.departed.put(tx, gone)
+    guest = key_of(MALLORY).public
+    team = TEAM.add(code_of(MALLORY), NOW_MS, (CHANNEL.project,)).activate(guest, ())
+    channel = replace(CHANNEL, team=team)
+    world = World(WORLD.key, (team,), (*WORLD.subscriptions, answer(team, MALLORY)))
+
+    def told() -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        return [
+            (each.confirmed, each.waiting) for each in recalls.called_back(store, world, channel)
+        ]
+
+    assert told() == [((), (BOB, CAROL, MALLORY))]
+    confirm(store, MALLORY, Imported({}, retracted=[(gone.item, NOW_MS + 8)]))
+    assert told() == [((MALLORY,), (BOB, CAROL))]
+    (session,) = sent.sent_sessions(states, store, world)
+    assert [d.tag for d in session.to if d.gone] == [MALLORY]
+    store.close()
+    states.close()
+
+
 def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
     store = work.open_work(tmp_path / "work.db")
     states = state.open_state(tmp_path / "state.db")
@@ -261,13 +299,7 @@ def test_who_confirmed_is_told_and_who_did_not(tmp_path: Path) -> None:
     gone = departed("gone")
 
     def hear(tag: str, imported: Imported) -> None:
-        channel = channel_receipt(CHANNEL.id, imported)
-        receipt = Receipt(team=TEAM.id, writer=key_of(tag).public, version=1, channels=(channel,))
-        payload = receipt.to_json().encode()
-        envelope = key_of(tag).sign(PayloadType.RECEIPT, payload)
-        with store.transaction() as tx:
-            signed = work.SignedReceipt(key_of(tag).public, 1, envelope)
-            work.put_receipt(tx, TEAM.id, signed)
+        confirm(store, tag, imported)
 
     def told() -> dict[str, tuple[str, ...]]:
         found = recalls.called_back(store, WORLD, CHANNEL)

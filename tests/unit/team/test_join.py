@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from karma_sync.domain.team.invitation import Answer, Invitation
+from karma_sync.domain.team.invitation import Answer, Invitation, Pairing
 from karma_sync.domain.team.invite import Joining
 from karma_sync.domain.team.invite_code import InviteCode
 from karma_sync.domain.team.member import How
@@ -119,3 +119,28 @@ def test_a_roster_without_me_is_no_invitation_and_is_refused_unless_i_know_that_
         assert [each.ready for each in state.invitations.all(tx)] == [False]
     with log.reading() as tx:
         assert [e.payload for e in events.after(tx, 0) if e.bad] == why
+
+
+def test_an_invitation_that_came_before_the_pairing_is_accepted_too(tmp_path: Path) -> None:
+    paths = Paths.inside(tmp_path)
+    paths.create()
+    store, log = state.open_state(paths.state_db), work.open_work(paths.work_db)
+    context = TeamContext(store, paths, code_of(BOB), B, EventLog(log, lambda: NOW), lambda: NOW)
+    folder = metadata_folder(TEAM.id)
+    with store.transaction() as tx:
+        state.invitations.put(tx, Invitation(folder=folder, device=device_of(ALICE), seen=NOW))
+    put_roster(paths.folder(folder), TEAM, A)
+    joiner = Joiner(context)
+
+    def look() -> list[Team]:
+        with store.reading() as tx:
+            waiting = state.invitations.all(tx)
+        for each in waiting:
+            joiner.process(each)
+        with store.reading() as tx:
+            return state.teams.all(tx)
+
+    assert look() == []
+    with store.transaction() as tx:
+        state.pairings.put(tx, Pairing.by(code_of(ALICE), NOW))
+    assert [team.id for team in look()] == [TEAM.id]
