@@ -8,30 +8,18 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from karma_sync.redact.codings import (
-    CodedRun,
-    Coding,
-    coded_runs,
-    unwrapped,
-    without_colours,
-)
+from karma_sync.redact.codings import CodedRun, coded_runs, unwrapped, without_colours
 from karma_sync.redact.crowds import beside_escapes, thinned
 from karma_sync.redact.effort import Effort, TooMuchWork
 from karma_sync.redact.escapes import LEVELS, Unescaped, snapped, unescape, whole_characters
 from karma_sync.redact.gates import CandidateLine, Gates, NeedHit, NeedKind, Reasons
+from karma_sync.redact.hiding import hiding
 from karma_sync.redact.matching.patterns import compiled
-from karma_sync.redact.matching.rule import ANYWHERE, FAR, Finder, Rule
+from karma_sync.redact.matching.rule import ANYWHERE, Finder, Rule
 from karma_sync.redact.matching.value_checks import is_key
 from karma_sync.redact.rule_matcher import Allowed, RuleGroup, RuleMatcher, Span
 from karma_sync.redact.spans import distinct, merged, not_too_many, without_bare_markers
-from karma_sync.redact.stretches import (
-    Stretch,
-    escaped_lines_around,
-    joined,
-    lines_around,
-    regions,
-    united,
-)
+from karma_sync.redact.stretches import Stretch, regions
 
 # Stands in place of a text that asks for more work than any honest text does.
 UNSEARCHED = "unsearched"
@@ -65,9 +53,6 @@ class Scanner:
         self._matchers = [RuleMatcher(rule, order, allowed) for order, rule in enumerate(rules)]
         self._groups: dict[tuple[int, ...], list[RuleGroup]] = {}
         self._gates = Gates(rules)
-        self._reaches = [
-            kind.reach if kind.coding is Coding.NONE else FAR for kind in self._gates.kinds
-        ]
         begins = self._gates.begins
         self._beginning = compiled(begins, "beginnings") if begins else None
         self.scanned = 0
@@ -244,36 +229,12 @@ class Scanner:
                 # the text was searched as it is written: elsewhere nothing else can be found
                 near = beside_escapes(text, reasons.hits, self.kinds)
                 reasons = reasons if near is reasons.hits else self._gates.reasons(near)
-            stretches = self._to_unescape(text, reasons, bool(anyway))
+            stretches = hiding(text, reasons, self.kinds, everywhere=bool(anyway))
             found += self._find_behind_escapes(search, text, stretches, reasons, levels - 1)
         return found
 
     def _reasons(self, text: bytes, hits: Sequence[NeedHit]) -> Reasons:
         return self._gates.reasons(thinned(text, hits, self.kinds))
-
-    def _to_unescape(self, text: bytes, reasons: Reasons, everywhere: bool) -> list[Stretch]:
-        """The stretches in which something may hide behind escapes."""
-        reaches = {needs: self._reach(needs) for needs in {hit.needs for hit in reasons.hits}}
-        if everywhere or ANYWHERE in reaches.values():
-            return [(0, len(text))]
-        if reasons.hidden:
-            return joined(lines_around(text, reasons.places))  # an escape never spans lines
-        # escapes make a text at most twice as long at each level, but for \u
-        farthest = {needs: 2 * reach for needs, reach in reaches.items()}
-        around = united(
-            (max(0, place - farthest[needs]), place + farthest[needs])
-            for place, needs in reasons.hits
-        )
-        return joined(
-            (start, end)
-            for start, end in escaped_lines_around(text, around)
-            if text.find(b"\\", start, end) >= 0
-        )
-
-    def _reach(self, needs: Sequence[int]) -> int:
-        """How far from a hit of these needs something may be found."""
-        reaches = [self._reaches[need] for need in needs]
-        return ANYWHERE if ANYWHERE in reaches else max(reaches)
 
     def _find_behind_escapes(
         self,
