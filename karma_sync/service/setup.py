@@ -101,7 +101,7 @@ def require_syncthing(configured: Path | None) -> None:
 def require_known_name(store: Database, me: PairingCode, settings: Path) -> None:
     """Raises BadInput if a team knows my key by another tag: what I sign would be refused."""
     with store.reading() as tx:
-        known = [(team.name, team.member(me.key)) for team in state.teams.all(tx)]
+        known = [(team.name, team.anybody(me.key)) for team in state.teams.all(tx)]
     for team, member in known:
         if member and member.tag != me.tag:
             raise BadInput(

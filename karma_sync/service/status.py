@@ -169,7 +169,7 @@ def _project(look: _Look, answers: projects.ProjectAnswers) -> ProjectStatus:
             unknown.add(WithheldRecords(each.types))
         recovering = work.recovering.get(tx, box.id) if box else None
     missing = {c.owner.tag: look.transfer(c.id) for c in sources}
-    mine = team.member(world.key)
+    mine = team.anybody(world.key)
     return ProjectStatus(
         team=team,
         mine=answers.mine,

@@ -185,7 +185,8 @@ def _state(peer: "Peer") -> str:
 def _project_lines(project: "ProjectStatus", found: "StatusReport", is_up: bool) -> list[Line]:
     mine = project.mine
     way = f", {mine.direction}" if mine.engaged else ""
-    title = f"{mine.project} in {project.team.name}: {mine.status}{way}"
+    where = f"{project.team.name}, dissolved" if project.team.is_dissolved else project.team.name
+    title = f"{mine.project} in {where}: {mine.status}{way}"
     lines = [Line(""), Line(title, Tone.TITLE)]
     if mine.sends:
         lines += _sent_lines(project, is_up)

@@ -22,7 +22,11 @@ from karma_sync.domain.team.pairing_code import (
     take_addresses,
 )
 
-INVITING = CodeKind("invitation code", again="ask for a new one: karma-sync invite", prefix="KSI1")
+INVITING = CodeKind(
+    "invitation code",
+    again="copy it whole, or ask for a new one: karma-sync invite",
+    prefix="KSI1",
+)
 SECRET_BYTES = 16
 _TEAM_BYTES, _TEAM_LETTERS = 17, 26
 _TEAM_BITS = 130

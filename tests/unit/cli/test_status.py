@@ -9,6 +9,7 @@ from karma_sync.cli.notices import STARTING
 from karma_sync.cli.screen import Line, fit
 from karma_sync.daemon.lock import Running
 from karma_sync.domain.events import Event, EventType
+from karma_sync.domain.team.invite import Door
 from karma_sync.domain.team.member import MemberStatus
 from karma_sync.domain.team.subscription import Status as Answer
 from karma_sync.sending.ledger.recalls import CalledBack
@@ -322,3 +323,24 @@ def test_what_a_peer_wrote_cannot_drive_the_terminal() -> None:
     told = shown(projects=[project(refused={"b" * 32: "5-team: \x1b[2J"}, senders={"b" * 32: BOB})])
 
     assert "\x1b" not in "".join(told)
+
+
+def test_a_team_that_was_dissolved_is_told_as_such_beside_its_projects() -> None:
+    ended = TEAM.dissolve()
+
+    assert f"{PROJECT} in backend, dissolved: accepted, both" in shown(
+        teams=[ended], projects=[project(team=ended)]
+    )
+
+
+def test_who_asks_and_what_is_proposed_is_told_with_the_command() -> None:
+    asking = Door(
+        folder="d", invite="i", device="D" * 7, name="dave.pc", seen=NOW, tag="dave.pc", key="k"
+    )
+    lines = shown(
+        inbox=Waiting([], [], 0, asking=(asking,)), proposed=[(TEAM, member_of(BOB), "h/o/new")]
+    )
+
+    assert "dave.pc asks to join with a code of yours" in lines
+    assert f"{BOB} proposes h/o/new for backend: karma-sync inbox" in lines
+    assert "Next: karma-sync inbox" in lines

@@ -13,7 +13,7 @@ from karma_sync.service import status as service
 from karma_sync.service import status_model
 from karma_sync.service.status_model import Stores
 from karma_sync.signing import PayloadType
-from karma_sync.store import events, library, state, work
+from karma_sync.store import events, library, readable, state, work
 from karma_sync.team.documents.receipt import Receipt
 from tests.support.builders import (
     ALICE,
@@ -193,3 +193,18 @@ def test_what_waits_for_the_yes_of_a_leader_is_told(stores: Stores) -> None:
         state.teams.put(tx, TEAM.proposing(key_of(BOB).public, ("h/o/new",)))
 
     assert [(m.tag, p) for _, m, p in look(stores).proposed] == [(BOB, "h/o/new")]
+
+
+def test_a_guest_received_nothing_from_itself(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = TEAM.add(code_of(MALLORY), NOW_MS, (PROJECT,)).activate(key_of(MALLORY).public, ())
+    with stores.state.transaction() as tx:
+        state.teams.put(tx, guest.seen_by(key_of(MALLORY).public))
+        state.subscriptions.put(tx, answer(TEAM, MALLORY, direction=Direction.RECEIVE))
+    # it was a member before, and its library still has what it sent
+    counts = {(TEAM.id, PROJECT, MALLORY): 2, (TEAM.id, PROJECT, BOB): 1}
+    monkeypatch.setattr(readable, "counts", lambda _tx, _scope: counts)
+    (project,) = service.status(stores, code_of(MALLORY), NOW, True).projects
+
+    assert project.received == {BOB: 1}

@@ -1,11 +1,19 @@
 """Guests: who shares what with them, and what a reader does that does not know them."""
 
+from pathlib import Path
+
+import pytest
+
 from karma_sync.domain.mesh.channels import World, channels
 from karma_sync.domain.mesh.plan import desired
 from karma_sync.domain.team.direction import Direction
+from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.team import Team
+from karma_sync.errors import BadInput
 from karma_sync.paths import is_metadata_folder
+from karma_sync.service.setup import require_known_name
 from karma_sync.signing import PayloadType
+from karma_sync.store import state
 from karma_sync.team.documents.models import Roster, roster_of, team_of
 from karma_sync.team.documents.term import order_of
 from karma_sync.team.documents.verify import verify_roster
@@ -77,3 +85,15 @@ def test_a_reader_that_knows_no_guests_shares_nothing_with_them() -> None:
     plan = desired(world(key_of(BOB).public, team_of(ignorant, order_of(ignorant), None)))
     assert all(device_of(CAROL) not in folder.devices for folder in plan.folders)
     assert device_of(CAROL) not in {device.id for device in plan.devices}
+
+
+def test_a_guest_goes_by_the_name_that_its_team_knows(tmp_path: Path) -> None:
+    store = state.open_state(tmp_path / "state.db")
+    with store.transaction() as tx:
+        state.teams.put(tx, TEAM)
+    other = PairingCode("carol.other", device_of(CAROL), GUEST, ())
+
+    require_known_name(store, code_of(CAROL), tmp_path)
+    with pytest.raises(BadInput, match=f"knows you as {CAROL}"):
+        require_known_name(store, other, tmp_path)
+    store.close()
