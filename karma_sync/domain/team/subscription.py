@@ -187,8 +187,9 @@ class Subscription(Value, frozen=True, kw_only=True):
 
         Those that are `out` were sent again. Of a great many, the latest are kept.
         """
-        kept = dict.fromkeys(item for item in self.retracted if item not in out)
-        return self.changed(retracted=tuple(kept | dict.fromkeys(items))[-most.RETRACTED :])
+        latest = dict.fromkeys(items)
+        kept = [item for item in self.retracted if item not in out and item not in latest]
+        return self.changed(retracted=(*kept, *latest)[-most.RETRACTED :])
 
     def decline(self) -> "Subscription":
         """Take no part, or no longer take part; what was sent is taken back."""

@@ -182,5 +182,6 @@ def test_of_a_great_many_items_that_were_taken_back_the_latest_are_named() -> No
     document = member_document(team_of_all(ALICE), code_of(ALICE), [other, first], 1)
 
     assert mine.retracted == tuple(many[9:])
+    assert mine.retracting(many, ()) == mine, "else each pass would sign another document"
     assert [len(each.retracted) for each in document.subscriptions] == [9, most - 9]
     assert answers_of(document)[1].retracted == tuple(many[18:])
