@@ -83,11 +83,21 @@ class Signer:
                 self._sign(tx, wanted)
 
     def sign_last(self, tx: Transaction, team_id: str) -> state.Document | None:
-        """Sign my member document of a team that ends if it changed; returns the newest one."""
-        for known, wanted in self._compared(tx, team_id):
-            if known != wanted and isinstance(wanted, MemberDocument):
-                self._sign(tx, wanted)
-        return state.get_document(tx, team_id, MEMBER, self._context.me.key)
+        """Sign my member document of a team that ends if it changed; returns the newest one.
+
+        No later one can come back any more, so it is signed at once if it says something new.
+        Otherwise the later one stays in force.
+        """
+        team, me = state.teams.get(tx, team_id), self._context.me
+        if team:
+            own = self._signed(tx, team_id, MEMBER, PayloadType.MEMBER, MemberDocument)
+            mine = state.answers(tx, team=team_id, member=me.key)
+            version = own.version if own else 0
+            wanted = member_document(team, me, mine, version)
+            if wanted != own:
+                seen = state.minimum_version(tx, team_id, MEMBER)
+                self._sign(tx, wanted.model_copy(update={"version": max(version, seen)}))
+        return state.get_document(tx, team_id, MEMBER, me.key)
 
     def _sign(self, tx: Transaction, wanted: Roster | MemberDocument) -> None:
         version = next_version(wanted.version, self._context.now_ms)

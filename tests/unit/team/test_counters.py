@@ -8,6 +8,7 @@ import pytest
 
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import World
+from karma_sync.domain.team.subscription import Subscription
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.signing import PayloadType
@@ -15,12 +16,22 @@ from karma_sync.store import library, state, work
 from karma_sync.syncthing.rescan import Scan
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import folder as metadata
+from karma_sync.team.documents.models import MemberDocument
 from karma_sync.team.documents.receipt import Receipt
 from karma_sync.team.documents.stored import MEMBER, RECEIPT
 from karma_sync.team.documents.verify import verify_member
 from karma_sync.team.receipts import ReceiptHooks, Receipts
 from karma_sync.team.sign import Signer
-from tests.support.builders import ALICE, BOB, NOW, NOW_MS, code_of, key_of, team_of_all
+from tests.support.builders import (
+    ALICE,
+    BOB,
+    NOW,
+    NOW_MS,
+    PROJECT,
+    code_of,
+    key_of,
+    team_of_all,
+)
 
 TEAM = team_of_all(ALICE, BOB)
 A, B = key_of(ALICE), key_of(BOB)
@@ -57,6 +68,13 @@ class Alice:
         raw = (self.folder / MEMBER / f"{A.public}.json").read_bytes()
         return verify_member(raw, A.public, TEAM, 0).value.version
 
+    def last(self) -> MemberDocument:
+        """What she says last, as a removed member."""
+        with self.store.transaction() as tx:
+            signed = Signer(self.context).sign_last(tx, TEAM.id)
+        assert signed
+        return verify_member(signed.envelope, A.public, TEAM, 0).value
+
     def hear(self, version: int) -> None:
         """Put in Bob's receipt that he saw this version of her document."""
         seen = {"kind": MEMBER, "writer": A.public, "version": version, "sha256": "0" * 64}
@@ -84,6 +102,18 @@ def test_a_counter_that_was_lost_goes_on_above_what_others_saw(alice: Alice) -> 
     assert alice.cycle() == NOW_MS + 1_001
     alice.hear(NOW_MS + 2_000)
     assert alice.cycle() == NOW_MS + 2_001, "nobody can make her wait again"
+
+
+def test_what_is_said_last_waits_for_no_later_document(alice: Alice) -> None:
+    alice.cycle()
+    alice.hear(NOW_MS + 1_000)
+    unchanged = alice.last()
+    answer = Subscription(team=TEAM.id, project=PROJECT, member=A.public, withdrawn=1)
+    with alice.store.transaction() as tx:
+        state.subscriptions.put(tx, answer)
+
+    assert unchanged.version == NOW_MS, "a later one that others have counts"
+    assert alice.last().version == NOW_MS + 1_001, "she takes something back, and is removed"
 
 
 def test_nobody_can_use_up_my_counter(alice: Alice) -> None:
