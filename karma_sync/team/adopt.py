@@ -183,8 +183,8 @@ class Adopter:
             state.get_document(tx, team_id, MEMBER, writer),
         )
         if team and known:
-            with suppress(Unverified):  # it is from an earlier time of this member
-                document = verify_member(known.envelope, writer, team, 0).value
+            with suppress(Unverified):  # it is from an earlier time, or who leads now had left
+                document = _member_said(team, writer, known.envelope, 0)
                 self._replace(tx, team, document)
 
     def _end(self, tx: Transaction, team: Team, roster: Roster) -> None:
@@ -198,9 +198,7 @@ class Adopter:
         self, tx: Transaction, team: Team, found: DocumentFile, known: state.Document | None
     ) -> None:
         version = known.version if known else 0
-        document = verify_member(found.raw, found.writer, team, version).value
-        if document.left and document.writer == team.leader and not team.is_dissolved:
-            raise Unverified("4-signer", "the leader cannot leave")
+        document = _member_said(team, found.writer, found.raw, version)
         state.put_document(tx, document_of(team.id, found, document.version))
         self._replace(tx, team, document)
 
@@ -220,6 +218,18 @@ class Adopter:
         now_ms = self._context.now_ms
         after = team.leave(document.writer, now_ms, retracted=document.retracted)
         state.put_changed(tx, team, after)
+
+
+def _member_said(team: Team, writer: str, raw: bytes, version: int) -> MemberDocument:
+    """What a member says in a document that verifies and is above this version.
+
+    Raises:
+        Unverified: its code has the number of the step that failed.
+    """
+    document = verify_member(raw, writer, team, version).value
+    if document.left and writer == team.leader and not team.is_dissolved:
+        raise Unverified("4-signer", "the leader cannot leave")
+    return document
 
 
 def newest_order(tx: Transaction, team: Team) -> RosterOrder:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from karma_sync.domain.team.member import How, Removal
 from karma_sync.paths import Paths, metadata_folder
 from karma_sync.runtime.event_log import EventLog
 from karma_sync.signing import PayloadType
@@ -12,11 +13,13 @@ from karma_sync.store import state, work
 from karma_sync.team.adopt import Adopter
 from karma_sync.team.context import TeamContext
 from karma_sync.team.documents import folder as metadata
+from karma_sync.team.documents.answers import member_document
 from karma_sync.team.documents.folder import MetadataFolder
 from karma_sync.team.documents.models import roster_of
-from karma_sync.team.documents.stored import ROSTER
+from karma_sync.team.documents.stored import MEMBER, ROSTER
+from karma_sync.team.documents.term import begin_term
 from karma_sync.team.sign import Signer
-from tests.support.builders import ALICE, BOB, NOW, code_of, key_of, team_of_all
+from tests.support.builders import ALICE, BOB, CAROL, NOW, code_of, key_of, member_of, team_of_all
 
 TEAM = team_of_all(ALICE, BOB)
 
@@ -95,3 +98,27 @@ def test_a_roster_that_arrives_while_another_is_adopted_is_adopted_too(
     bob.adopter.adopt_all(TEAM.id)
 
     assert bob.name() == "second"
+
+
+def test_nobody_leads_who_said_that_it_left_when_it_was_removed(tmp_path: Path) -> None:
+    alice, (a, b, c) = Machine(tmp_path, ALICE), (key_of(tag) for tag in (ALICE, BOB, CAROL))
+    named = begin_term(a, team_of_all(ALICE, BOB, CAROL), a.public, (b.public,))
+    last = member_document(named, code_of(CAROL), (), 1).model_copy(update={"left": True})
+    with alice.store.transaction() as tx:
+        gone = Removal(how=How.REMOVED, at=1)
+        state.teams.put(tx, named.remove(member_of(CAROL), gone))
+    said = c.sign(PayloadType.MEMBER, last.model_dump_json().encode())
+    arrive(alice.folder / MEMBER / f"{c.public}.json", said)
+    alice.adopter.adopt_all(TEAM.id)
+
+    taken = begin_term(b, named, b.public, ())
+    handed = begin_term(b, taken, c.public, (), handed_by=b.public)
+    roster = b.sign(PayloadType.ROSTER, roster_of(handed, 1).model_dump_json().encode())
+    arrive(alice.roster(BOB), roster)
+    for _ in range(2):
+        alice.adopter.adopt_all(TEAM.id)
+
+    with alice.store.reading() as tx:
+        team = state.teams.get(tx, TEAM.id)
+    assert team and team.leader == c.public
+    assert team.member(c.public)
