@@ -290,20 +290,26 @@ class Sender:
                 outbox.flush_in_background() if in_background else outbox.flush()
             except NotWritable as error:
                 self._block(name, error)
+        self._report_placed(in_background=in_background)
+
+    def _report_placed(self, *, in_background: bool) -> None:
         unplaced, self._unplaced = self._unplaced, []
+        shared_again: dict[str, Channel] = {}
         for name, item, revision in unplaced:
             if name not in self._channels:
                 continue  # we no longer send into this channel
             channel, outbox = self._channels[name]
             if self._packager.revision(channel, item) >= revision:
                 self._report(channel, outbox, item)
+                if item in channel.subscription.retracted:
+                    shared_again[name] = channel
             elif in_background:
                 self._unplaced.append((name, item, revision))
+        for channel in shared_again.values():
+            self._taken_back(channel)
 
     def _report(self, channel: Channel, outbox: Outbox, item: str) -> None:
         self._packaged(channel, item_name(item))
-        if item in channel.subscription.retracted:
-            self._taken_back(channel)  # it is shared again
         if self._recaller.is_open(channel):
             self._recaller.delete_dropped_chunks(channel, outbox)
 

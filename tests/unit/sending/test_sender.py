@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from karma_sync.agents.claude.source import ClaudeSource
 from karma_sync.channel.layout import item_name
 from karma_sync.domain import limits
 from karma_sync.domain.mesh.channels import Channel
-from karma_sync.domain.session.selection import Choices
+from karma_sync.domain.session.selection import Choices, Unshared, Whose
 from karma_sync.errors import SyncthingUnreachable
 from karma_sync.git.places import Places
 from karma_sync.runtime import timing
@@ -66,7 +67,13 @@ class Office:
         self.packaged: list[str] = []
         self.problems = Problems()
         recaller = Recaller(self.desk.packager, self.desk.work, now_ms)
-        hooks = SenderHooks(self._scan, self.problems, lambda _, item: self.packaged.append(item))
+        self.taken_back: list[Channel] = []
+        hooks = SenderHooks(
+            self._scan,
+            self.problems,
+            lambda _, item: self.packaged.append(item),
+            taken_back=self.taken_back.append,
+        )
         held_back = HeldBack(self.desk.work, notes)
         self.sender = Sender(decider, self.desk.packager, recaller, held_back, hooks)
         self.send_to(self.desk.channel)
@@ -116,6 +123,26 @@ def test_a_channel_that_is_closed_keeps_nothing_that_waits_to_be_written(office:
     assert office.sender.send(office.desk.session()).packaged
     office.sender.rescan()
     assert office.desk.content() == said("hello")
+
+
+def test_what_is_shared_again_together_is_noted_once(office: Office) -> None:
+    """Each time the whole ledger of the channel is read."""
+    names = ("s1", "s2", "s3")
+    for name in names:
+        office.desk.write(said(name), f"{name}.jsonl")
+    gone = tuple(office.desk.item(name) for name in names)
+    channel = office.desk.channel
+    again = replace(channel, subscription=channel.subscription.retracting(gone, ()))
+    lifted = (Unshared(whose=Whose.SESSION, name=name, lifted=True) for name in names)
+    office.send_to(again)
+    office.sender.hold_back(frozenset(lifted))
+    office.sender.rescan()
+    for name in names:
+        office.sender.send(office.desk.session(name))
+    office.sender.rescan()
+
+    assert len(office.packaged) == len(names)
+    assert office.taken_back == [again]
 
 
 def test_the_sender_reports_the_bytes_left_of_a_large_session(
