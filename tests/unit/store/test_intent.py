@@ -506,3 +506,13 @@ def test_directories_and_names_belong_to_a_project_as_the_person_said_last(home:
         assert state.agreements.all(tx) == [new]
     assert any("/x is not mapped to p" in why for why in home.reported)
     assert any("old is not agreed to" in why for why in home.reported)
+
+
+def test_what_was_shared_again_is_not_taken_back_by_a_database_from_before(home: Home) -> None:
+    home.put(accepted().changed(retracted=("a" * 32, "b" * 32)))
+    yesterday = home.backup()
+    home.put(accepted(direction=Direction.RECEIVE).changed(retracted=("b" * 32, "c" * 32)))
+    home.restart(yesterday)
+
+    assert home.answer().direction is Direction.RECEIVE
+    assert home.answer().retracted == ("b" * 32, "c" * 32)
