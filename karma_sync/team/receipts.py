@@ -23,6 +23,7 @@ from karma_sync.syncthing.rescan import Rescan, Scan
 from karma_sync.team.context import TeamContext
 from karma_sync.team.departures import makes_known
 from karma_sync.team.documents.folder import DocumentFile, MetadataFolder
+from karma_sync.team.documents.models import MemberDocument
 from karma_sync.team.documents.receipt import (
     STRAY_REVISION,
     ChannelReceipt,
@@ -194,8 +195,8 @@ class Receipts:
             mine = known.get((each.kind, each.writer))
             if mine is None or each.version < mine.version:
                 continue
-            if each.kind == MEMBER and each.writer == self._context.me.key:
-                self._end_leaving(team, receipt.writer)
+            if each == seen(mine.kind, mine.writer, mine.version, mine.envelope):
+                self._end_leaving(team, receipt.writer, mine)
             if each.kind == ROSTER and each.writer == self._context.me.key:
                 self._note_followed(team)
             if each.version == mine.version:
@@ -210,11 +211,18 @@ class Receipts:
                     state.raise_minimum_version(tx, team.id, each.kind, each.version)
                     void_unknown(tx, (), self._context.now())
 
-    def _end_leaving(self, team: Team, witness: str) -> None:
-        """Forget a team that I left, if who has seen that is enough for all others to learn it."""
+    def _end_leaving(self, team: Team, witness: str, known: state.Document) -> None:
+        """Forget a team that I left, if who has seen that is enough for all others to learn it.
+
+        `known` is the document that it has seen. Mine may not say yet that I left.
+        """
+        me = self._context.me.key
+        if (known.kind, known.writer) != (MEMBER, me):
+            return
         with self._context.store.transaction() as tx:
             fresh = state.teams.get(tx, team.id)
-            if fresh and fresh.is_leaving(self._context.me.key) and makes_known(fresh, witness):
+            leaves = fresh and fresh.is_leaving(me) and _says_left(known)
+            if fresh and leaves and makes_known(fresh, witness):
                 state.forget_team(tx, fresh)
 
     def _note_followed(self, team: Team) -> None:
@@ -304,6 +312,11 @@ class Receipts:
             return EVERY_S
         names.clear()
         return None
+
+
+def _says_left(mine: state.Document) -> bool:
+    """Whether my own document says that I left."""
+    return read_accepted(mine.envelope, mine.writer, PayloadType.MEMBER, MemberDocument).left
 
 
 def _revision(why: str) -> int:
