@@ -300,18 +300,15 @@ class Sender:
                 continue  # we no longer send into this channel
             channel, outbox = self._channels[name]
             if self._packager.revision(channel, item) >= revision:
-                self._report(channel, outbox, item)
+                self._packaged(channel, item_name(item))
+                if self._recaller.is_open(channel):
+                    self._recaller.delete_dropped_chunks(channel, outbox)
                 if item in channel.subscription.retracted:
                     shared_again[name] = channel
             elif in_background:
                 self._unplaced.append((name, item, revision))
         for channel in shared_again.values():
             self._taken_back(channel)
-
-    def _report(self, channel: Channel, outbox: Outbox, item: str) -> None:
-        self._packaged(channel, item_name(item))
-        if self._recaller.is_open(channel):
-            self._recaller.delete_dropped_chunks(channel, outbox)
 
     def _block(self, folder: str, error: NotWritable) -> None:
         """Send nothing more into this channel until the next try, in a few seconds."""

@@ -184,7 +184,7 @@ class Adopter:
         )
         if team and known:
             with suppress(Unverified):  # it is from an earlier time, or who leads now had left
-                document = _member_said(team, writer, known.envelope, 0)
+                document = _verified_member(team, writer, known.envelope, 0)
                 self._replace(tx, team, document)
 
     def _end(self, tx: Transaction, team: Team, roster: Roster) -> None:
@@ -198,7 +198,7 @@ class Adopter:
         self, tx: Transaction, team: Team, found: DocumentFile, known: state.Document | None
     ) -> None:
         version = known.version if known else 0
-        document = _member_said(team, found.writer, found.raw, version)
+        document = _verified_member(team, found.writer, found.raw, version)
         state.put_document(tx, document_of(team.id, found, document.version))
         self._replace(tx, team, document)
 
@@ -220,8 +220,8 @@ class Adopter:
         state.put_changed(tx, team, after)
 
 
-def _member_said(team: Team, writer: str, raw: bytes, version: int) -> MemberDocument:
-    """What a member says in a document that verifies and is above this version.
+def _verified_member(team: Team, writer: str, raw: bytes, version: int) -> MemberDocument:
+    """The document of a member, if it verifies and is above this version.
 
     Raises:
         Unverified: its code has the number of the step that failed.

@@ -75,7 +75,7 @@ class Alice:
         return verify_member(raw, A.public, self.team, 0).value.version
 
     def last(self) -> MemberDocument:
-        """What she says last, as a removed member."""
+        """The last document that she signs as a removed member."""
         with self.store.transaction() as tx:
             signed = Signer(self.context).sign_last(tx, self.team.id)
         assert signed
