@@ -49,8 +49,7 @@ def test_nothing_of_the_archive_is_in_an_outbox_or_in_the_library(
 ) -> None:
     a, b = pair
     session = a.write_session(f"<private>{PRIVATE}</private> hello")
-    withheld = a.write_session(f"{PRIVATE} too")
-    a.run("session", "withhold", withheld.id)
+    withheld = a.write_withheld(f"{PRIVATE} too")
     b_has = until(lambda: b.peek(session.id), "the session at bob") or b""
     until_archived(a, session, withheld)
 

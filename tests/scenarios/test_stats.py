@@ -238,8 +238,7 @@ def test_without_sessions_there_is_nothing_to_count(town: Town) -> None:
 
 
 def test_what_stays_is_told_on_the_first_page_alone(pair: Pair) -> None:
-    kept = pair.b.write_session("stays")
-    pair.b.run("session", "withhold", kept.id)
+    kept = pair.b.write_withheld("stays")
     page = ("session", "list", "--limit", "1")
     until(lambda: pair.b.json(*page)["held"], "what stays is known")
     first = pair.b.json(*page)

@@ -269,7 +269,8 @@ def _decided(member: Member) -> object:
     try:
         rules = SendingRules.stored(app.state, app.me)
         with app.state.reading() as tx:
-            answers = state.subscriptions.all(tx, member=app.me.key)
+            found = state.subscriptions.all(tx, member=app.me.key)
+            answers = [each.changed(retracted=()) for each in found]  # the daemon notes those
             rosters = [
                 (t.id, t.projects, [m.key for m in t.everybody]) for t in state.teams.all(tx)
             ]

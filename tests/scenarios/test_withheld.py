@@ -132,8 +132,7 @@ def test_status_says_in_which_other_place_a_mixed_session_worked(sent: Sent, nam
 
 
 def test_preview_and_list_give_the_same_reason_why_a_session_stays(sent: Sent) -> None:
-    kept = sent.a.write_session("kept")
-    sent.a.run("session", "withhold", kept.id)
+    kept = sent.a.write_withheld("kept")
 
     def listed() -> dict[str, Any]:
         return {held["session"]: held for held in sent.a.json("session", "list")["held"]}

@@ -340,6 +340,14 @@ class Member:
         when = datetime.now(UTC) - timedelta(days=days_ago)
         return write_session(self.claude, cwd or self.repo, said or ("hello",), when, odd)
 
+    def write_withheld(self, *said: str) -> Session:
+        """The same for a session that is withheld before it can leave."""
+        self.run("pause")
+        session = self.write_session(*said)
+        self.run("session", "withhold", session.id)
+        self.run("resume")
+        return session
+
     def sessions(self) -> list[dict[str, Any]]:
         """The sessions in `session list`, in its order; without those that only the archive has."""
         return [s for s in self.listed() if not s["archived"]]
