@@ -126,7 +126,10 @@ def test_with_database_and_file_of_yesterday_what_was_taken_back_since_stays_awa
     a.up()
     a.run("session", "unshare", gone.id)
     until(lambda: limited.b.peek(gone.id) is None, "that it is gone from B")
-    late = a.write_withheld("withheld after the backup")
+    a.run("pause")
+    late = a.write_session("withheld after the backup")
+    a.run("session", "withhold", late.id)
+    a.run("resume")
     until(lambda: _stays(a, late) == "you withhold it", "that A wrote it down")
     limited.stay["withheld after the backup"] = late
     a.run("subscription", "pause", "repo")

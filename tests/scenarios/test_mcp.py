@@ -50,10 +50,7 @@ def two(town: Town) -> Two:
     a, b = town.pair()
     theirs = b.write_session("how do we back off and retry", "and then: " + "long " * 1000)
     hostile = b.write_session(HOSTILE, "x" * 5_000_000)
-    a.run("down")  # or it may leave before it is withheld
-    hidden = a.write_session("hello")
-    a.run("session", "withhold", hidden.id)
-    a.run("up", "-d")
+    hidden = a.write_withheld("hello")
     hidden.append(HIDDEN)
     own = a.write_session("what alice shares")
     a.until_readable(theirs, hostile, own)

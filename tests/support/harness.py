@@ -342,10 +342,10 @@ class Member:
 
     def write_withheld(self, *said: str) -> Session:
         """The same for a session that is withheld before it can leave."""
-        self.run("pause")
+        self.down()
         session = self.write_session(*said)
         self.run("session", "withhold", session.id)
-        self.run("resume")
+        self.up()
         return session
 
     def sessions(self) -> list[dict[str, Any]]:
