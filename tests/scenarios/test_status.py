@@ -12,7 +12,7 @@ from tests.support.harness import PROJECT, Member, until
 from tests.support.town import Town, found_team, share, up
 
 pytestmark = pytest.mark.daemon
-LARGE = 60_000_000  # packaged in seconds, not in moments
+LARGE = 240_000_000  # packaged in seconds, not in moments
 
 
 @pytest.fixture(scope="module")
