@@ -18,7 +18,7 @@ from karma_sync.channel.outbox import Outbox
 from karma_sync.channel.own_items import row_of
 from karma_sync.domain.mesh.channels import Channel
 from karma_sync.domain.session.profile import takes
-from karma_sync.domain.session.selection import Unshared, is_unshared
+from karma_sync.domain.session.selection import Unshared, is_named, is_unshared
 from karma_sync.domain.session.source_files import SourceSession
 from karma_sync.errors import NotWritable
 from karma_sync.redact.custom.redactions import OwnRedactor
@@ -122,7 +122,7 @@ class Recaller:
                 fresh = row.changed(session=session.session_id, agent=agent)
                 ledger.departed.put(tx, fresh)
         named = agent, session.session_id
-        if row is not None and row.withdrawn and not _is_named(unshared, *named):
+        if row is not None and row.withdrawn and not is_named(unshared, *named):
             return True
         return _is_taken_back(channel, item, unshared, named)
 
@@ -234,14 +234,10 @@ class Recaller:
                 work.keep_chunks(tx, folder, [sha])
 
 
-def _is_named(unshared: Collection[Unshared], agent: str, session: str) -> bool:
-    return any(each.covers(agent, session) for each in unshared)
-
-
 def _is_taken_back(
     channel: Channel, item: str, unshared: Collection[Unshared], named: tuple[str, str]
 ) -> bool:
     """Whether an item, of this agent and session, is to be withdrawn."""
-    if _is_named(unshared, *named):
+    if is_named(unshared, *named):
         return is_unshared(unshared, *named)
     return item in channel.subscription.retracted

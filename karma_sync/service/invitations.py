@@ -46,10 +46,14 @@ class Waiting:
     refused: tuple[Joining, ...] = ()
 
     @property
+    def unanswered(self) -> list[Asked]:
+        """All that waits for my answer."""
+        return [*self.contacts, *self.invitations, *self.asking, *self.machines]
+
+    @property
     def to_answer(self) -> list[Asked]:
         """All that a person can answer by its ID."""
-        asked: list[Asked] = [*self.contacts, *self.invitations, *self.asking, *self.machines]
-        return [*asked, *self.awaited, *self.declined]
+        return [*self.unanswered, *self.awaited, *self.declined]
 
 
 def pair(store: Database, me: PairingCode, code: PairingCode, now: datetime) -> Pairing:

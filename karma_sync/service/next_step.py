@@ -51,7 +51,7 @@ def next_step(found: Situation) -> str:
     if found.is_paused:
         return "karma-sync resume"
     waiting = found.waiting
-    if waiting.contacts or waiting.invitations or waiting.asking or waiting.machines:
+    if waiting.unanswered:
         return "karma-sync inbox"
     ended = {team.id for team in found.teams if team.is_dissolved}
     open_to_me = [each for each in found.answers if each.team not in ended]

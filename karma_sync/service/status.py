@@ -92,7 +92,7 @@ def status(stores: Stores, me: PairingCode, now: datetime, running: bool) -> Sta
         last_error_over=is_over,
         removed=[(f.name, f.at) for f in formers if f.how is How.REMOVED and now - f.at < _LATELY],
         taken_over=taken_over,
-        proposed=proposals(stores.state, me),
+        proposed=proposals(team for team in world.teams if team.leader == me.key),
     )
 
 

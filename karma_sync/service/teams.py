@@ -1,7 +1,7 @@
 """Use cases of teams: found one, find one, and add members to one that I lead."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import count
 
@@ -35,11 +35,11 @@ def led_by(store: Database, me: PairingCode) -> list[Team]:
     return [team for team in all_teams(store) if team.leader == me.key]
 
 
-def proposals(store: Database, me: PairingCode) -> list[tuple[Team, Member, str]]:
-    """The projects that members propose to the teams that I lead, and that are not shared yet."""
+def proposals(led: Iterable[Team]) -> list[tuple[Team, Member, str]]:
+    """The projects that members propose to these teams, and that are not shared yet."""
     return [
         (team, member, project)
-        for team in led_by(store, me)
+        for team in led
         for member in team.members
         for project in member.proposals
         if not team.project(project) and project not in team.aliases

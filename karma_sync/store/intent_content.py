@@ -88,11 +88,12 @@ class Limit(Value, frozen=True, kw_only=True):
         receives = Direction.RECEIVE in {answer.direction, self.direction}
         both = tuple(each for each in answer.content if each in self.content)
         status = max(answer.status, self.status, key=_RANK.__getitem__)
-        # intent.json has all of them; my document, which has no limits, may lack the latest
-        added = answer.retracting(self.retracted, ()).retracted
+        retracted = self.retracted
+        if not self.limits:  # my document may lack the latest, where intent.json has all of them
+            retracted = answer.retracting(retracted, ()).retracted
         return answer.changed(
             status=status,
-            retracted=self.retracted if self.limits else added,
+            retracted=retracted,
             direction=Direction.RECEIVE if receives else answer.direction,
             content=both or self.content,
             withdrawn=max(answer.withdrawn, self.withdrawn),

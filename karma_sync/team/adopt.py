@@ -178,10 +178,8 @@ class Adopter:
         Its document was adopted as the last one of a former member, or before that. It writes
         another only when it has more to say.
         """
-        team, known = (
-            state.teams.get(tx, team_id),
-            state.get_document(tx, team_id, MEMBER, writer),
-        )
+        team = state.teams.get(tx, team_id)
+        known = state.get_document(tx, team_id, MEMBER, writer)
         if team and known:
             with suppress(Unverified):  # it is from an earlier time, or who leads now had left
                 document = _verified_member(team, writer, known.envelope, 0)

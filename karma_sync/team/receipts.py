@@ -195,12 +195,14 @@ class Receipts:
             mine = known.get((each.kind, each.writer))
             if mine is None or each.version < mine.version:
                 continue
-            if each == seen(mine.kind, mine.writer, mine.version, mine.envelope):
+            is_same = each.version == mine.version
+            agrees = is_same and each == seen(mine.kind, mine.writer, mine.version, mine.envelope)
+            if agrees:
                 self._end_leaving(team, receipt.writer, mine)
             if each.kind == ROSTER and each.writer == self._context.me.key:
                 self._note_followed(team)
-            if each.version == mine.version:
-                if each != seen(mine.kind, mine.writer, mine.version, mine.envelope):
+            if is_same:
+                if not agrees:
                     who = document_title(team, each.kind, each.writer)
                     why = f"two contents under version {each.version}: the first is kept"
                     self._context.event_log.record_fault(

@@ -100,8 +100,6 @@ def _found(app: App) -> "tuple[StatusReport, Running | None]":
 
 
 def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
-    box = found.inbox
-    waiting = len(box.contacts) + len(box.invitations) + len(box.asking) + len(box.machines)
     return json_text(
         tag=app.me.tag,
         fingerprint=app.me.fingerprint,
@@ -110,7 +108,7 @@ def _as_json(app: App, found: "StatusReport", daemon: "Running | None") -> str:
         paused=found.paused.to_fields() if found.paused else None,
         peers=[_peer_json(peer) for peer in found.peers],
         projects=[_project_json(p) for p in found.projects],
-        inbox=waiting,
+        inbox=len(found.inbox.unanswered),
         packaging=_about(found.packaging),
         silent_days=found.silent,
         removed_from=[{"team": name, "at": at} for name, at in found.removed],

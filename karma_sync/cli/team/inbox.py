@@ -49,12 +49,12 @@ def inbox(as_json: JsonOption = False) -> None:
     Example: karma-sync inbox
     """
     from karma_sync.service import invitations
-    from karma_sync.service.teams import proposals
+    from karma_sync.service.teams import led_by, proposals
 
     app = App.from_environment()
     warn_if_down(app)
     waiting = invitations.inbox(app.state, app.me, utc_now())
-    proposed = proposals(app.state, app.me)
+    proposed = proposals(led_by(app.state, app.me))
     if as_json:
         _print_as_json(waiting, proposed)
     else:

@@ -262,6 +262,11 @@ class Unshared(Value, frozen=True, kw_only=True):
         return agent == self.name or agent.startswith(f"{self.name}/")
 
 
+def is_named(known: Iterable[Unshared], agent: str, session: str) -> bool:
+    """Whether the person said about a session that it is unshared, or is shared again."""
+    return any(each.covers(agent, session) for each in known)
+
+
 def is_unshared(known: Iterable[Unshared], agent: str, session: str) -> bool:
     """Whether a session must not leave, and must be withdrawn where it has left."""
-    return any(each.covers(agent, session) for each in known if not each.lifted)
+    return is_named((each for each in known if not each.lifted), agent, session)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from karma_sync.domain.mesh.channels import outboxes
 from karma_sync.domain.session.key import SessionKey
-from karma_sync.domain.session.selection import Unshared, Whose
+from karma_sync.domain.session.selection import Unshared, Whose, is_named
 from karma_sync.domain.team.pairing_code import PairingCode
 from karma_sync.domain.team.subscription import Status
 from karma_sync.errors import BadInput, Conflict, NotFound
@@ -145,7 +145,7 @@ def unshare_again(store: Database, work: Database) -> list[str]:
         if row.session == SOURCE_ID
         else Unshared(whose=Whose.SESSION, name=row.session)
         for row in newest.values()
-        if row.withdrawn and not any(each.covers(row.agent, row.session) for each in known)
+        if row.withdrawn and not is_named(known, row.agent, row.session)
     ]
     if lost:
         with store.transaction() as tx:
